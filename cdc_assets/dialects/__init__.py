@@ -1,0 +1,1 @@
+"""Pure SQL text and type rules of one database product each."""

@@ -1,0 +1,174 @@
+"""Every error of the product: one small hierarchy, each with a code, a sentence and the way out.
+
+The docstring is the default meaning of a code; `message` says what, where and why; `hint` what to do next. Messages hold names, types,
+counts and LSNs, never row values, passwords or URLs with credentials.
+"""
+
+from typing import ClassVar
+
+
+class CdcAssetsError(Exception):
+    """Something the operator must know about."""
+
+    code: ClassVar[str] = "CDC_ASSETS_ERROR"
+
+    def __init__(self, message: str, *, hint: str, table: str | None = None) -> None:
+        """Keep the sentence, the way out and, where one table is concerned, its source name."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.table = table
+
+    def __str__(self) -> str:
+        """The one sentence shown everywhere: what, where, why, and the fix."""
+        return f"{self.message}. Fix: {self.hint}" if self.hint else self.message
+
+
+class SettingsError(CdcAssetsError):
+    """A setting in the environment or in cdc_assets.toml cannot be used."""
+
+    code = "SETTINGS_INVALID"
+
+
+class DefinitionError(CdcAssetsError):
+    """A pipeline or connections file cannot be used."""
+
+    code = "DEFINITION_INVALID"
+
+
+class UnknownPipelineError(CdcAssetsError):
+    """No pipeline of that name is defined or recorded."""
+
+    code = "PIPELINE_UNKNOWN"
+
+
+class StateDatabaseError(CdcAssetsError):
+    """The state database does not answer; without it nothing is done."""
+
+    code = "STATE_DATABASE_UNAVAILABLE"
+
+
+class SourceError(CdcAssetsError):
+    """The source database does not answer or refuses a command."""
+
+    code = "SOURCE_UNAVAILABLE"
+
+
+class TargetError(CdcAssetsError):
+    """The target database does not answer or refuses a command."""
+
+    code = "TARGET_UNAVAILABLE"
+
+
+class PreflightError(CdcAssetsError):
+    """A named check failed before anything was changed."""
+
+    code = "PREFLIGHT_FAILED"
+
+
+class SchemaCreationError(CdcAssetsError):
+    """Step 0 could not make the target schema or a target table."""
+
+    code = "SCHEMA_CREATION_FAILED"
+
+
+class TargetNotOursError(CdcAssetsError):
+    """A target table exists that this pipeline did not make, or holds rows it did not load."""
+
+    code = "TARGET_NOT_OURS"
+
+
+class FullLoadError(CdcAssetsError):
+    """A table could not be loaded completely and verifiably."""
+
+    code = "FULL_LOAD_FAILED"
+
+
+class VerificationError(FullLoadError):
+    """What arrived in the target differs from what was read from the source."""
+
+    code = "FULL_LOAD_DIFFERS"
+
+
+class SnapshotLostError(FullLoadError):
+    """The exported snapshot of the load is gone; tables not yet loaded begin again under a newer one."""
+
+    code = "SNAPSHOT_LOST"
+
+
+class SlotError(CdcAssetsError):
+    """The replication slot is missing, lost, foreign or ahead of what Kafka acknowledged: changes may be gone."""
+
+    code = "SLOT_UNUSABLE"
+
+
+class ConnectUnavailableError(CdcAssetsError):
+    """Kafka Connect does not answer."""
+
+    code = "CONNECT_UNAVAILABLE"
+
+
+class ConnectorError(CdcAssetsError):
+    """A connector or one of its tasks failed or was refused."""
+
+    code = "CONNECTOR_FAILED"
+
+
+class KafkaError(CdcAssetsError):
+    """The Kafka cluster does not answer or refuses a command."""
+
+    code = "KAFKA_UNAVAILABLE"
+
+
+class NotFlowingError(CdcAssetsError):
+    """Connectors run, but a marker did not pass from the source to the target in time."""
+
+    code = "NOT_FLOWING"
+
+
+class LeaseHeldError(CdcAssetsError):
+    """Another run works on this pipeline."""
+
+    code = "LEASE_HELD"
+
+
+class LeaseLostError(CdcAssetsError):
+    """This run was declared dead or replaced; it may not change anything any more."""
+
+    code = "LEASE_LOST"
+
+
+class IntentChangedError(CdcAssetsError):
+    """The operator asked for something else while this run worked."""
+
+    code = "INTENT_CHANGED"
+
+
+class IllegalTransitionError(CdcAssetsError):
+    """A status change that the transition table does not allow; a defect, not an operator's mistake."""
+
+    code = "ILLEGAL_TRANSITION"
+
+
+class RunDiedError(CdcAssetsError):
+    """A run ended without a word (killed, out of memory, machine restarted)."""
+
+    code = "RUN_DIED"
+
+
+class NotTakenUpError(CdcAssetsError):
+    """No Dagster daemon takes the request up."""
+
+    code = "NOT_TAKEN_UP"
+
+
+class WaitTimeoutError(CdcAssetsError):
+    """What was waited for did not happen in the time given."""
+
+    code = "TIMEOUT"
+
+
+class EmbeddedStackError(CdcAssetsError):
+    """A server of the embedded stack cannot be fetched, started or stopped."""
+
+    code = "EMBEDDED_STACK"

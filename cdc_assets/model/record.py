@@ -1,0 +1,101 @@
+"""What the state tables say: rows of `pipelines`, `pipeline_tables` and `pipeline_events` as values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from cdc_assets.model.pipeline import Mode
+from cdc_assets.model.position import Lsn
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
+
+
+@dataclass(frozen=True, slots=True)
+class TableRecord:
+    """One row of `pipeline_tables`.
+
+    `captured_from_lsn`: from there every change of the table is in its topic. `load_lsn`: position of the snapshot its rows were read at.
+    `start_offset`: first record of its topic that the sink has to apply. `original_identity`: the replica identities of its leaves before ours,
+    `schema.leaf=d` joined by commas. `target_oid`: the target table as we made it.
+    """
+
+    source_table: str
+    target_table: str
+    state: TableState
+    intent: Intent
+    rows_loaded: int
+    rows_estimated: int
+    bytes_loaded: int
+    bytes_estimated: int
+    load_lsn: Lsn | None
+    captured_from_lsn: Lsn | None
+    start_offset: int | None
+    topic: str | None
+    sink_connector_name: str | None
+    original_identity: str | None
+    target_oid: int | None
+    last_error: str | None
+    last_error_code: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRecord:
+    """One row of `pipelines` with its tables.
+
+    `served_version`: the newest intent version that was taken to its end; `attempt`: how often a run was asked for the version now unserved;
+    `suffix`: the random end of every outside name of this generation, None before the first start.
+    `lease_holder`, `lease_expires_at`, `lease_epoch`: who works on it now.
+    """
+
+    id: UUID
+    name: str
+    mode: Mode
+    status: PipelineStatus
+    full_load_status: FullLoadStatus
+    cdc_status: CdcStatus
+    full_load_completed_at: datetime | None
+    full_load_lsn: Lsn | None
+    generation: int
+    suffix: str | None
+    debezium_connector_name: str | None
+    sink_connector_name: str | None
+    slot_name: str | None
+    publication_name: str | None
+    intent: Intent
+    intent_version: int
+    served_version: int
+    attempt: int
+    last_error: str | None
+    last_error_code: str | None
+    last_error_at: datetime | None
+    failed_step: str | None
+    created_at: datetime
+    updated_at: datetime
+    tables: tuple[TableRecord, ...]
+    lease_epoch: int = 0
+    lease_holder: str | None = None
+    lease_expires_at: datetime | None = None
+    lease_is_live: bool = False
+
+    def table(self, source_table: str) -> TableRecord:
+        """The row of that source table; KeyError when there is none."""
+        for record in self.tables:
+            if record.source_table == source_table:
+                return record
+        raise KeyError(source_table)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One row of `pipeline_events`: a field changed its value, for a cause, by a run."""
+
+    id: int
+    at: datetime
+    pipeline_id: UUID
+    pipeline_name: str
+    table_name: str | None
+    field: str
+    old_value: str | None
+    new_value: str | None
+    cause: str | None
+    run_id: str | None
