@@ -1,0 +1,78 @@
+"""What has to be done to the target's tables: a list of small values, planned from what is wanted and what is there.
+
+A target adapter carries a plan out, `plan` prints it. Foreign keys, triggers and CHECKs are left out on purpose: the stream gives no
+order between tables, and secondary unique indexes become plain ones because an upsert stream breaks them.
+"""
+
+from dataclasses import dataclass
+
+from cdc_assets.model.table import TableName
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """A column to make; `type_sql`, `default_sql` and `generated_sql` are text of the target's dialect."""
+
+    name: str
+    type_sql: str
+    nullable: bool
+    default_sql: str | None = None
+    generated_sql: str | None = None
+    collation_sql: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSchema:
+    """Make the target schema."""
+
+    schema: str
+    is_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEnum:
+    """Make an enum type in the target schema with the source's labels in the source's order."""
+
+    schema: str
+    name: str
+    labels: tuple[str, ...]
+    is_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """Make a table without key and indexes: they come after the load, which is several times cheaper."""
+
+    table: TableName
+    columns: tuple[TargetColumn, ...]
+    is_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropTable:
+    """Drop a table of this pipeline, or one the file allows to replace; refused by the target when anything depends on it."""
+
+    table: TableName
+    is_destructive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AddKey:
+    """Add the primary key, after the rows."""
+
+    table: TableName
+    columns: tuple[str, ...]
+    is_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddIndex:
+    """Add a secondary index, never a unique one."""
+
+    table: TableName
+    name: str
+    columns: tuple[str, ...]
+    is_destructive: bool = False
+
+
+TableChange = CreateSchema | CreateEnum | CreateTable | DropTable | AddKey | AddIndex

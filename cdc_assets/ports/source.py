@@ -1,0 +1,132 @@
+"""The source database as the stages see it. Every method may raise SourceError; nothing of the source's rows is ever logged."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cdc_assets.model.position import Lsn, SlotPosition
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.planning.chunks import Chunk, LeafSize
+
+
+@dataclass(frozen=True, slots=True)
+class SourceServer:
+    """What the source server and our role on it are; `version` is `server_version_num`, such as 150018."""
+
+    version: int
+    wal_level: str
+    is_standby: bool
+    system_identifier: int
+    timeline: int
+    max_replication_slots: int
+    used_replication_slots: int
+    max_wal_senders: int
+    used_wal_senders: int
+    role: str
+    is_superuser: bool
+    may_replicate: bool
+    may_create_in_database: bool
+    is_pooled: bool
+    current_lsn: Lsn
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A publication: which tables it sends and how."""
+
+    name: str
+    tables: frozenset[TableName]
+    via_root: bool
+    operations: frozenset[str]
+    is_owned_by_us: bool
+    publishes_generated: bool = False
+
+
+class ChunkReader(Protocol):
+    """One session that reads under a load snapshot; used by one thread."""
+
+    def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
+        """Yield the chunk's rows as binary COPY rows (PostgreSQL docs, COPY, "Binary Format"), without file header and trailer.
+
+        SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for another.
+        """
+
+
+class LoadSnapshot(Protocol):
+    """A view of the source that all readers of a load share; alive while the `with` block that opened it."""
+
+    @property
+    def lsn(self) -> Lsn:
+        """The position of the view: everything committed before it is seen."""
+
+    @property
+    def opened_at(self) -> datetime:
+        """Since when it holds back vacuum on the source (UTC)."""
+
+    def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
+        """The tables as they are under this view; missing ones are left out."""
+
+    def sizes(self, table: TableDefinition) -> tuple[LeafSize, ...]:
+        """Blocks and bytes of every leaf, read after the view was taken, so that no row of the view lies beyond them."""
+
+    def reader(self) -> AbstractContextManager[ChunkReader]:
+        """Open one more session under this view."""
+
+
+class SourceDatabase(Protocol):
+    """One PostgreSQL source database as one role."""
+
+    def server(self) -> SourceServer:
+        """Facts of the server and of our role."""
+
+    def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
+        """The tables as the catalog has them now; missing ones are left out."""
+
+    def has_schema_usage(self, schema: str) -> bool:
+        """Whether the schema exists and our role may use it."""
+
+    def ensure_full_replica_identity(self, table: TableDefinition) -> None:
+        """Make every leaf of the table REPLICA IDENTITY FULL; leaves that are so already are not touched. Bounded lock waits, tried again a few times."""
+
+    def restore_replica_identity(self, identities: Mapping[TableName, str]) -> None:
+        """Put back what was there before (`d`, `n`, `f`); leaves that no longer exist are left out."""
+
+    def publication(self, name: str) -> Publication | None:
+        """The publication of that name, or None."""
+
+    def ensure_publication(self, name: str, tables: Sequence[TableName]) -> None:
+        """Make the publication send exactly these tables, through the partition root; only called for a name that was recorded as ours."""
+
+    def drop_publication(self, name: str) -> None:
+        """Make the publication absent."""
+
+    def slot(self, name: str) -> SlotPosition | None:
+        """The slot of that name, or None."""
+
+    def slots_like(self, prefix: str) -> tuple[SlotPosition, ...]:
+        """Slots whose name begins with the prefix (left-overs of a lost state)."""
+
+    def open_slot_snapshot(self, slot: str) -> AbstractContextManager[LoadSnapshot]:
+        """Make the slot and open its exported snapshot, kept by two keeper sessions; `lsn` is the slot's consistent point.
+
+        Waits for transactions that are open, up to a deadline: SourceError then names the blocking pids. SlotError when the slot exists.
+        Leaves no slot behind when it fails.
+        """
+
+    def open_later_snapshot(self) -> AbstractContextManager[LoadSnapshot]:
+        """Open a view that sees everything that was in WAL when this was called.
+
+        Takes a transaction id first and opens the view only when every transaction up to it has ended: a commit can be in WAL, and in Kafka, before
+        other sessions see it. The wait has a deadline and its error names the blocking pids. `lsn` was read before.
+        """
+
+    def drop_slot(self, name: str) -> None:
+        """Make the slot absent; waits for its walsender to end, SlotError when it does not."""
+
+    def emit_marker(self) -> Lsn:
+        """Write one transactional logical message with the prefix `cdc_assets` and return its position."""
+
+    def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
+        """End our own sessions of older epochs of that pipeline (their runs are dead or replaced); returns how many."""

@@ -1,0 +1,123 @@
+"""The target database as the stages see it; one implementation a product. Every method may raise TargetError."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.planning.chunks import Chunk
+from cdc_assets.planning.table_changes import TableChange
+
+
+@dataclass(frozen=True, slots=True)
+class TargetServer:
+    """What the target server and our role on it are."""
+
+    product: str
+    version: int
+    role: str
+    max_connections: int
+    used_connections: int
+    may_create_schema: bool
+    is_standby: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BookkeepingRow:
+    """One row of `cdc_assets_state` in the target schema: whose a target table is, and which table it was when we made it."""
+
+    pipeline_id: UUID
+    pipeline_name: str
+    target_table: str
+    generation: int
+    epoch: int
+    load_id: UUID | None
+    table_oid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a writing transaction of a load must still find in the bookkeeping row of its table, else another run took over."""
+
+    pipeline_id: UUID
+    generation: int
+    epoch: int
+    load_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkReceipt:
+    """A chunk as the target holds it: rows, and the sum modulo 2**64 of the xxh3 hashes of its rows; `xid` names its transaction."""
+
+    number: int
+    rows: int
+    checksum: int
+    xid: int
+
+
+class ChunkWriter(Protocol):
+    """One session that writes chunks; used by one thread."""
+
+    def write(self, table: TableName, columns: Sequence[str], chunk: Chunk, rows: Iterable[bytes], fence: Fence) -> ChunkReceipt:
+        """Copy the rows in one transaction, together with the chunk's progress row; all or nothing.
+
+        LeaseLostError when the fence does not hold. When the answer to the commit is lost, the progress row tells, and the receipt is returned or the
+        error raised accordingly.
+        """
+
+
+class TargetDatabase(Protocol):
+    """One target database as one role."""
+
+    def server(self) -> TargetServer:
+        """Facts of the server and of our role."""
+
+    def has_schema(self, schema: str) -> bool:
+        """Whether the schema exists."""
+
+    def may_create_in(self, schema: str) -> bool:
+        """Whether our role may make tables in the existing schema."""
+
+    def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
+        """The tables as the catalog has them now; missing ones are left out."""
+
+    def has_rows(self, table: TableName) -> bool:
+        """Whether the table holds at least one row."""
+
+    def bookkeeping(self, schema: str) -> tuple[BookkeepingRow, ...]:
+        """Every row of the schema's bookkeeping table; empty when there is none."""
+
+    def apply(self, changes: Sequence[TableChange], *, schema: str, pipeline_id: UUID, pipeline_name: str, generation: int, epoch: int) -> Mapping[TableName, int]:
+        """Carry out planned changes in one transaction, with the bookkeeping rows of the tables made; returns their oids."""
+
+    def claim(self, schema: str, pipeline_id: UUID, *, epoch: int) -> None:
+        """Raise the epoch of the pipeline's bookkeeping rows; waits for transactions of older epochs to end, then none of them can write. LeaseLostError when it is higher already."""
+
+    def begin_load(self, table: TableName, fence: Fence, *, chunk_table: str) -> None:
+        """Empty the table, forget its chunk rows, and make `fence.load_id` the only load that may write to it."""
+
+    def writer(self, *, chunk_table: str) -> AbstractContextManager[ChunkWriter]:
+        """Open one writing session."""
+
+    def read_back(self, table: TableName, columns: Sequence[str]) -> Mapping[int, ChunkReceipt]:
+        """Read the whole table once and return what each transaction left in it, by its xid (`number` is -1)."""
+
+    def receipts(self, table: TableName, fence: Fence, *, chunk_table: str) -> tuple[ChunkReceipt, ...]:
+        """The progress rows of a table's load, as committed with its chunks."""
+
+    def finish_load(self, changes: Sequence[TableChange], table: TableName, fence: Fence) -> None:
+        """Make key and indexes, gather statistics, with a synchronous commit; idempotent."""
+
+    def end_load(self, schema: str, pipeline_id: UUID, *, chunk_table: str) -> None:
+        """Remove the pipeline's progress rows, and the progress table when nobody else's are in it."""
+
+    def sessions_of(self, application_name: str) -> int:
+        """How many sessions carry that application name (a sink's, after a stop: none may be left)."""
+
+    def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
+        """End our own sessions of older epochs of that pipeline; returns how many."""
+
+    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> None:
+        """Remove the pipeline's bookkeeping rows, and the tables named (never one with dependents)."""
