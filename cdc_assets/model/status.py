@@ -5,6 +5,7 @@ The one place that knows which change of state is legal. `adapters/pipeline_stor
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from cdc_assets.model.errors import IllegalTransitionError
 from cdc_assets.model.pipeline import Mode
@@ -107,7 +108,10 @@ TABLE_STEPS: Mapping[TableState, frozenset[TableState]] = {
 }
 
 
-def require_step[S: StrEnum](steps: Mapping[S, frozenset[S]], old: S, new: S, what: str) -> None:
+_Status = TypeVar("_Status", bound=StrEnum)
+
+
+def require_step(steps: Mapping[_Status, frozenset[_Status]], old: _Status, new: _Status, what: str) -> None:
     """Return when `old` -> `new` is legal or no change; IllegalTransitionError otherwise."""
     if new is old or new in steps[old]:
         return
