@@ -1,7 +1,7 @@
 """The settings of the product: the only module that reads the environment.
 
-Order: environment variable `CDC_X`, key `x` of `cdc_assets.toml` beside `./cdc`, default. Relative paths begin at the directory of `./cdc`.
-Every entry point calls `Settings.load()` once and hands the value on.
+Order: environment variable `CDC_X`, key `x` of `cdc_assets.toml` beside `./cdc`, default. Relative paths begin at the
+directory of `./cdc`. Every entry point calls `Settings.load()` once and hands the value on.
 """
 
 import difflib
@@ -69,6 +69,7 @@ class _ConfigurationFile(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """Not used: the whole file is read at once."""
+        del field
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
@@ -100,7 +101,9 @@ def _variable(name: str, field: FieldInfo) -> str:
 class Settings(BaseSettings):
     """Every setting, checked. Frozen; derived paths and addresses are properties."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
+    )
 
     home: Path = Field(
         default=Path(".cdc"),
@@ -119,8 +122,8 @@ class Settings(BaseSettings):
         default=None,
         validation_alias="CDC_DATABASE_URL",
         repr=False,
-        description="State database, postgresql://user:password@host:port/database; the embedded PostgreSQL when unset. "
-        "When wrong, every command ends with STATE_DATABASE_UNAVAILABLE.",
+        description="State database, postgresql://user:password@host:port/database; the embedded PostgreSQL when "
+        "unset. When wrong, every command ends with STATE_DATABASE_UNAVAILABLE.",
     )
     configured_connect_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
         default=None,
@@ -143,11 +146,13 @@ class Settings(BaseSettings):
     api_token: str | None = Field(
         default=None,
         repr=False,
-        description="Bearer token that the HTTP API asks for; open on loopback when unset. When wrong, clients get 401.",
+        description="Bearer token that the HTTP API asks for; open on loopback when unset. "
+        "When wrong, clients get 401.",
     )
     ui_host: str = Field(
         default="127.0.0.1",
-        description="Address on which Dagster's web page listens. Another than loopback needs --insecure-ui: the page has no login.",
+        description="Address on which Dagster's web page listens. Another than loopback needs --insecure-ui: "
+        "the page has no login.",
     )
     ui_port: Port = Field(default=3000, description="Port of Dagster's web page. When taken, `up` names it and stops.")
     embedded_pg_port: Port = Field(default=15432, description="Port of the embedded PostgreSQL (state database).")
@@ -175,11 +180,13 @@ class Settings(BaseSettings):
     )
     java_home: Path | None = Field(
         default=None,
-        description="Java 17 or later for the embedded servers; JAVA_HOME if that is one, else the bundled Java, when unset.",
+        description="Java 17 or later for the embedded servers; JAVA_HOME if that is one, else the "
+        "bundled Java, when unset.",
     )
     fast_start: bool = Field(
         default=False,
-        description="1: JVM flags that shorten the start of the embedded servers and lower their throughput; for demo and tests.",
+        description="1: JVM flags that shorten the start of the embedded servers and lower their "
+        "throughput; for demo and tests.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text", description="Form of log lines on stdout and in CDC_HOME/logs: text or json."

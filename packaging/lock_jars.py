@@ -39,7 +39,7 @@ def libraries() -> list[tuple[str, str, str]]:
     """Return the class path of broker and worker, as Maven resolves it."""
     with tempfile.NamedTemporaryFile("r", suffix=".txt") as listing:
         maven(f"{PLUGIN}:list", f"-DoutputFile={listing.name}", "-DincludeScope=runtime")
-        rows = [line.split()[0] for line in listing if line.count(":") >= 4]
+        rows = [line.split()[0] for line in listing if ":jar:" in line]
     found = []
     for row in rows:
         group, artifact, extension, *classifier, version, _scope = row.split(":")
@@ -60,7 +60,7 @@ def local_file(coordinates: str) -> Path:
 
 def main() -> None:
     """Resolve everything and write the lock."""
-    lines = ["# part platform sha256 bytes group:artifact:version:classifier:extension  (made by packaging/lock_jars.py)"]
+    lines = ["# made by packaging/lock_jars.py: part platform sha256 bytes group:artifact:version:classifier:extension"]
     for part, platform, coordinates in [*libraries(), *EXTRA]:
         content = local_file(coordinates).read_bytes()
         lines.append(f"{part} {platform} {hashlib.sha256(content).hexdigest()} {len(content)} {coordinates}")
