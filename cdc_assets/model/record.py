@@ -42,9 +42,9 @@ class TableRecord:
 class PipelineRecord:
     """One row of `pipelines` with its tables.
 
-    `served_version`: the newest intent version that was taken to its end; `attempt`: how often a run was asked for the version now unserved;
+    `served_version`: the newest intent version that was taken to its end; `attempt`: how often, and last `asked_at`, a run was asked for the version now unserved;
     `suffix`: the random end of every outside name of this generation, None before the first start.
-    `lease_holder`, `lease_expires_at`, `lease_epoch`: who works on it now.
+    `lease_holder`, `lease_expires_at`, `lease_epoch`, `lease_serves`: who works on it now (`lease_is_live`, by the database's clock) or did last, and for which intent version.
     """
 
     id: UUID
@@ -65,6 +65,7 @@ class PipelineRecord:
     intent_version: int
     served_version: int
     attempt: int
+    asked_at: datetime | None
     last_error: str | None
     last_error_code: str | None
     last_error_at: datetime | None
@@ -76,6 +77,7 @@ class PipelineRecord:
     lease_holder: str | None = None
     lease_expires_at: datetime | None = None
     lease_is_live: bool = False
+    lease_serves: int | None = None
 
     def table(self, source_table: str) -> TableRecord:
         """The row of that source table; KeyError when there is none."""

@@ -116,8 +116,12 @@ class PipelineStore(Protocol):
         A lease whose owner stopped renewing is dead after `lease_seconds` and can be taken.
         """
 
-    def note_run_asked(self, name: str, *, version: int) -> int:
-        """Count one more request of a run for this version and return the attempt (1 for the first)."""
+    def note_run_asked(self, name: str, *, version: int, died: CdcAssetsError | None = None) -> int:
+        """Count one more request of a run for this version, stamp `asked_at` and return the attempt (1 for the first).
+
+        `died`: the run before ended without a word; recorded as the pipeline's last error, with its event. A version that is no longer the newest is not
+        counted: IntentChangedError.
+        """
 
     def give_up(self, name: str, *, version: int, error: CdcAssetsError) -> bool:
         """Serve a version whose runs died too often: statuses under way become FAILED and ERROR, with the error. False when a lease is alive."""
