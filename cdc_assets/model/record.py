@@ -78,6 +78,7 @@ class PipelineRecord:
     lease_expires_at: datetime | None = None
     lease_is_live: bool = False
     lease_serves: int | None = None
+    lease_taken_at: datetime | None = None
 
     def table(self, source_table: str) -> TableRecord:
         """The row of that source table; KeyError when there is none."""
