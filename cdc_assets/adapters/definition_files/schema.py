@@ -1,0 +1,268 @@
+"""What may stand in the files: strict models, each field with its meaning and an example.
+
+Unknown keys and values of another type are refused; nothing is converted. `json_schema` makes the editors' schemas
+from these models.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MAX_IDENTIFIER_BYTES = 63
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")
+_PROVIDER_REFERENCE = re.compile(r"\$\{[A-Za-z0-9_-]+:[^${}:]*(:[^${}:]+)?\}")
+_OURS = re.compile(r"cdc_assets_state|cdc_load_chunk_\d+")
+
+
+def refused(what: str, fix: str) -> PydanticCustomError:
+    """Make the error of a validator: what is wrong, and the way out."""
+    # Through the context, because braces in a template are placeholders.
+    return PydanticCustomError("refused", "{what}", {"what": what, "fix": fix})
+
+
+def _identifier(value: str) -> str:
+    if not value or len(value.encode()) > _MAX_IDENTIFIER_BYTES:
+        raise refused("must have 1 to 63 bytes", "write the name as the database has it")
+    # Dagster forbids these in partition keys, and no log line survives the others.
+    if not value.isprintable() or "..." in value:
+        raise refused("must hold neither control characters nor ...", "rename the object in the database")
+    return value
+
+
+def _schema_name(value: str) -> str:
+    if value.startswith("pg_") or value == "information_schema":
+        raise refused("is a schema of PostgreSQL itself", "name a schema of your own")
+    return value
+
+
+def _target_table(value: str) -> str:
+    if _OURS.fullmatch(value):
+        raise refused("is the name of a table this product keeps in the target", "give the target table another name")
+    return value
+
+
+def _environment_name(value: str) -> str:
+    if not _ENVIRONMENT_NAME.fullmatch(value):
+        raise refused("is no name of an environment variable", "write for example `env: APP_PASSWORD`")
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise refused("is no host name or address", "write for example `host: db.example.org`, without port and user")
+    return value
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+def _provider_reference(value: str) -> str:
+    if not _PROVIDER_REFERENCE.fullmatch(value):
+        raise refused(
+            "must be a config-provider reference of Kafka Connect, not the password",
+            "write for example `connect_password: ${directory:/run/secrets:app_password}`",
+        )
+    return value
+
+
+def _no_literal(value: object) -> object:
+    if not isinstance(value, dict):
+        raise refused(
+            "a password must not stand in the file",
+            "write `{env: NAME}` or `{file: PATH}`, and change the password if the file was shared",
+        )
+    return value
+
+
+def _short_table(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _listed_tables(value: object) -> object:
+    if isinstance(value, str):
+        raise refused("`tables: all` is not supported", "list the tables, one a line")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+SchemaName = Annotated[str, AfterValidator(_identifier), AfterValidator(_schema_name)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+FilePath = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class SecretEntry(_Strict):
+    """Where a secret is read from when a login is made; exactly one of the two."""
+
+    env: Annotated[str, AfterValidator(_environment_name)] | None = Field(
+        default=None, description="Environment variable that holds the secret.", examples=["APP_PASSWORD"]
+    )
+    file: FilePath | None = Field(
+        default=None,
+        description="File that holds the secret, without its trailing newline; relative to the connections file.",
+        examples=["/run/secrets/app_password"],
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.env is None) == (self.file is None):
+            raise refused("must name either `env` or `file`", "write `{env: NAME}` or `{file: PATH}`")
+        return self
+
+
+class TlsEntry(_Strict):
+    """How a connection is encrypted."""
+
+    mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
+        default="prefer", description="libpq's word for sslmode.", examples=["verify-full"]
+    )
+    ca_file: FilePath | None = Field(
+        default=None,
+        description="Certificate of the authority, for verify-ca and verify-full. Relative to the connections file.",
+        examples=["/etc/ssl/app_ca.pem"],
+    )
+
+    @model_validator(mode="after")
+    def _verified_by_something(self) -> Self:
+        if self.mode.startswith("verify") and self.ca_file is None:
+            raise refused(f"mode {self.mode} needs `ca_file`", "add `ca_file:` with the authority's certificate")
+        return self
+
+
+class ConnectionEntry(_Strict):
+    """A database server as one role."""
+
+    kind: Literal["postgres"] = Field(description="Database product.", examples=["postgres"])
+    host: Annotated[str, AfterValidator(_host)] = Field(
+        description="Host name or address.", examples=["db.example.org"]
+    )
+    port: Port = Field(default=5432, description="Port of the server.", examples=[5432])
+    user: Annotated[str, Field(min_length=1)] = Field(description="Role that logs in.", examples=["cdc"])
+    password: Annotated[SecretEntry, BeforeValidator(_no_literal, json_schema_input_type=SecretEntry)] = Field(
+        description="Where the password is read from; never the password itself.", examples=["{env: APP_PASSWORD}"]
+    )
+    connect_host: Annotated[str, AfterValidator(_host)] | None = Field(
+        default=None, description="The host as Kafka Connect sees it, when it differs.", examples=["db.internal"]
+    )
+    connect_port: Port | None = Field(
+        default=None, description="The port as Kafka Connect sees it, when it differs.", examples=[5432]
+    )
+    connect_password: Annotated[str, AfterValidator(_provider_reference)] | None = Field(
+        default=None,
+        description="Config-provider reference to the password on a remote Kafka Connect.",
+        examples=["${directory:/run/secrets:app_password}"],
+    )
+    tls: TlsEntry = Field(default=TlsEntry(), description="Encryption.", examples=["{mode: require}"])
+
+
+class SourceEntry(_Strict):
+    """Where the tables are read."""
+
+    connection: Identifier = Field(description="Name in the connections file.", examples=["app"])
+    database: Identifier = Field(description="Database.", examples=["app"])
+    # pydantic keeps the name `schema` for itself.
+    schema_: SchemaName = Field(alias="schema", description="Schema of the tables.", examples=["public"])
+    publication: Identifier | None = Field(
+        default=None,
+        description="Publication made by the tables' owner; the product makes its own when unset.",
+        examples=["cdc_app"],
+    )
+
+
+class TargetEntry(_Strict):
+    """Where the tables are written."""
+
+    connection: Identifier = Field(description="Name in the connections file.", examples=["warehouse"])
+    database: Identifier = Field(description="Database.", examples=["warehouse"])
+    schema_: SchemaName = Field(
+        alias="schema", description="Schema of the copies; made when it is absent.", examples=["dbo"]
+    )
+
+
+class TableEntry(_Strict):
+    """One table."""
+
+    name: Identifier = Field(description="Name of the source table, without its schema.", examples=["orders"])
+    target: Annotated[Identifier, AfterValidator(_target_table)] | None = Field(
+        default=None, description="Name of the target table; the same name when unset.", examples=["orders_copy"]
+    )
+    key: Annotated[list[Identifier], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Columns that find a row, only for a table without a primary key; unique and NOT NULL.",
+        examples=["[tenant_id, order_no]"],
+    )
+
+    @model_validator(mode="after")
+    def _columns_once(self) -> Self:
+        if self.key and len(set(self.key)) < len(self.key):
+            raise refused("`key` names a column twice", "name each column once")
+        if self.target is None:
+            _target_table(self.name)
+        return self
+
+
+class OptionsEntry(_Strict):
+    """How the pipeline loads; the defaults are safe on a production source."""
+
+    if_target_not_empty: Literal["fail", "replace"] = Field(
+        default="fail",
+        description="fail, or replace: drop and make again the listed tables, never one with dependents.",
+        examples=["fail"],
+    )
+    load_streams: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="Tables and chunks read at once; at most half of the source's cores.", examples=[2]
+    )
+    chunk_mb: Annotated[int, Field(ge=1, le=65536)] = Field(
+        default=128, description="Megabytes of a table that are copied and verified as one piece.", examples=[128]
+    )
+    max_mb_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        default=None, description="Limit of the load in megabytes a second; null for none.", examples=[50]
+    )
+    accept_inexact: list[str] = Field(
+        default=[],
+        description="table.column whose type cannot be guaranteed: a warning instead of a refusal.",
+        examples=["[orders.discount]"],
+    )
+
+
+class PipelineFile(_Strict):
+    """A pipeline: one source schema, one target schema, the tables between them."""
+
+    mode: Literal["full_load_only", "full_load_and_cdc", "cdc_only"] = Field(
+        description="What the pipeline does.", examples=["full_load_and_cdc"]
+    )
+    source: SourceEntry = Field(description="Where the tables are read.", examples=["{connection: app, ...}"])
+    target: TargetEntry = Field(description="Where they are written.", examples=["{connection: warehouse, ...}"])
+    tables: Annotated[
+        list[Annotated[TableEntry, BeforeValidator(_short_table, json_schema_input_type=str | TableEntry)]],
+        Field(min_length=1),
+        BeforeValidator(_listed_tables, json_schema_input_type=list[str | TableEntry]),
+    ] = Field(description="The tables, by name or with their settings.", examples=["[orders]"])
+    options: OptionsEntry = Field(default=OptionsEntry(), description="How the pipeline loads.")
+
+    @model_validator(mode="after")
+    def _tables_once(self) -> Self:
+        for kind, names in (
+            ("source", [table.name for table in self.tables]),
+            ("target", [table.target or table.name for table in self.tables]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise refused(f"`tables` names the {kind} table {twice[0]} twice", "keep one of the two")
+        known = {table.name for table in self.tables}
+        for entry in self.options.accept_inexact:
+            if not any(entry.startswith(f"{name}.") and len(entry) > len(name) + 1 for name in known):
+                raise refused(
+                    f"`options.accept_inexact` names {entry}, which is no table.column of this pipeline",
+                    "write `table.column` with a table of `tables`",
+                )
+        return self
