@@ -1,0 +1,1 @@
+"""The tests; real servers, started by the fixtures of conftest.py."""

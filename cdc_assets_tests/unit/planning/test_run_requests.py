@@ -1,0 +1,108 @@
+"""Who gets a run, and when a run counts as dead: two runs at once, or none at all, would be the price of a wrong answer."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cdc_assets.model.pipeline import Mode
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
+from cdc_assets.planning.run_requests import MAX_ATTEMPTS, AskRun, Decision, GiveUp, StopIdle, Wait, decide, run_key
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+WANTED = PipelineRecord(
+    id=UUID(int=1),
+    name="p",
+    mode=Mode.FULL_LOAD_AND_CDC,
+    status=PipelineStatus.STARTING,
+    full_load_status=FullLoadStatus.NOT_STARTED,
+    cdc_status=CdcStatus.NOT_STARTED,
+    full_load_completed_at=None,
+    full_load_lsn=None,
+    generation=1,
+    suffix=None,
+    debezium_connector_name=None,
+    sink_connector_name=None,
+    slot_name=None,
+    publication_name=None,
+    intent=Intent.RUNNING,
+    intent_version=3,
+    served_version=2,
+    attempt=0,
+    asked_at=None,
+    last_error=None,
+    last_error_code=None,
+    last_error_at=None,
+    failed_step=None,
+    created_at=NOW,
+    updated_at=NOW,
+    tables=(),
+)
+ASKED = replace(WANTED, attempt=1, asked_at=NOW - timedelta(minutes=1))
+AT_WORK = replace(ASKED, lease_is_live=True, lease_serves=3, lease_holder="run", lease_taken_at=NOW - timedelta(seconds=50))
+LEASE_RAN_OUT = replace(AT_WORK, lease_is_live=False)
+
+
+def _decide(record: PipelineRecord, *, pending: bool = False, alive: bool = True) -> Decision:
+    return decide(record, now=NOW, run_is_pending=pending, holder_is_alive=alive)
+
+
+def test_an_unserved_wish_to_run_gets_its_first_run() -> None:
+    assert _decide(WANTED) == AskRun(3, 1, after_death=False)
+
+
+def test_a_served_version_needs_nothing() -> None:
+    assert _decide(replace(WANTED, served_version=3)) == Wait()
+
+
+def test_a_queued_run_is_waited_for_however_long() -> None:
+    assert _decide(replace(ASKED, asked_at=NOW - timedelta(hours=5)), pending=True) == Wait()
+
+
+def test_a_run_at_work_is_left_alone() -> None:
+    assert _decide(AT_WORK, pending=True) == Wait()
+
+
+def test_a_materialize_at_work_gets_no_second_run() -> None:
+    assert _decide(replace(AT_WORK, attempt=0, asked_at=None)) == Wait()
+
+
+def test_a_run_that_ended_without_a_word_is_tried_again() -> None:
+    assert _decide(AT_WORK, alive=False) == AskRun(3, 2, after_death=True)
+
+
+def test_a_run_whose_lease_ran_out_is_dead_even_when_its_launcher_calls_it_running() -> None:
+    assert _decide(LEASE_RAN_OUT, pending=True) == AskRun(3, 2, after_death=True)
+
+
+def test_the_next_attempt_is_not_dead_because_the_one_before_was() -> None:
+    second = replace(LEASE_RAN_OUT, attempt=2, asked_at=NOW - timedelta(seconds=1))
+    assert _decide(second, pending=True) == Wait()
+
+
+def test_attempts_come_with_a_growing_pause() -> None:
+    second = replace(LEASE_RAN_OUT, attempt=2, asked_at=NOW - timedelta(seconds=6))
+    assert _decide(second) == Wait()
+    assert _decide(replace(second, asked_at=NOW - timedelta(seconds=11))) == AskRun(3, 3, after_death=True)
+
+
+def test_after_three_more_attempts_it_is_given_up() -> None:
+    assert _decide(replace(LEASE_RAN_OUT, attempt=MAX_ATTEMPTS)) == GiveUp(3, MAX_ATTEMPTS)
+
+
+def test_a_stop_of_an_idle_pipeline_needs_no_run() -> None:
+    assert _decide(replace(WANTED, intent=Intent.STOPPED)) == StopIdle(3)
+
+
+def test_a_stop_waits_until_the_run_has_let_go() -> None:
+    running_at_2 = replace(AT_WORK, intent=Intent.STOPPED, lease_serves=2)
+    assert _decide(running_at_2) == Wait()
+    assert _decide(replace(running_at_2, lease_is_live=False)) == StopIdle(3)
+
+
+def test_a_new_wish_waits_for_the_run_of_the_old_one() -> None:
+    assert _decide(replace(WANTED, lease_is_live=True, lease_serves=2)) == Wait()
+
+
+def test_a_run_key_names_version_and_attempt() -> None:
+    assert run_key("p", 3, 2) == "p:3:2"
