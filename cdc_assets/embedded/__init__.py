@@ -1,0 +1,1 @@
+"""The servers of one machine: PostgreSQL, Kafka, Kafka Connect and Dagster: fetched, set up, started and stopped."""
