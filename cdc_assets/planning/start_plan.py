@@ -8,7 +8,7 @@ from cdc_assets.model.pipeline import Mode
 
 @dataclass(frozen=True, slots=True)
 class PlannedTable:
-    """A table of the plan; `row_estimate` is the planner's (-1 unknown), `left_out` says what the copy will not have."""
+    """A table of the plan; `row_estimate` is the planner's (-1 unknown), `left_out`: what the copy will not have."""
 
     source_table: str
     target_table: str
