@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from cdc_assets.model.pipeline import Connection
 from cdc_assets.model.position import Lsn
+from cdc_assets.planning.connector_configs import ConnectorCredentials
 
 
 class ConnectorState(StrEnum):
-    """Kafka Connect's word for a connector or a task (Kafka docs, "Connect: REST API"); never proof that anything moves."""
+    """Kafka Connect's word for a connector or a task (Kafka docs, "Connect: REST API"); no proof that anything moves."""
 
     UNASSIGNED = "UNASSIGNED"
     RUNNING = "RUNNING"
@@ -31,12 +33,33 @@ class ConnectorTask:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorReport:
-    """A connector with its tasks."""
+    """A connector with its tasks; a failed task leaves the connector itself RUNNING."""
 
     name: str
     state: ConnectorState
     tasks: tuple[ConnectorTask, ...]
     cause: str | None = None
+
+    @property
+    def failure(self) -> str | None:
+        """Why the connector or its first failed task failed, without row values; None when nothing has FAILED."""
+        if self.state is ConnectorState.FAILED:
+            return self.cause or "Kafka Connect gives no reason"
+        for task in self.tasks:
+            if task.state is ConnectorState.FAILED:
+                return task.cause or "Kafka Connect gives no reason"
+        return None
+
+    @property
+    def says_running(self) -> bool:
+        """Whether the connector and at least one task, and every task, say RUNNING."""
+        states = {self.state, *(task.state for task in self.tasks)}
+        return bool(self.tasks) and states == {ConnectorState.RUNNING}
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it is STOPPED and no task is left."""
+        return self.state is ConnectorState.STOPPED and not self.tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +73,8 @@ class ConnectorPlugin:
 class ConnectCluster(Protocol):
     """A Kafka Connect cluster in distributed mode.
 
-    ConnectUnavailableError when it does not answer in time; answers of a worker that starts or rebalances are waited out first. ConnectorError when it
-    refuses. No answer or error holds a secret or a row value.
+    ConnectUnavailableError when it does not answer in time; answers of a worker that starts or rebalances are waited out
+    first. ConnectorError when it refuses. No answer or error holds a secret or a row value.
     """
 
     def plugins(self) -> tuple[ConnectorPlugin, ...]:
@@ -61,10 +84,10 @@ class ConnectCluster(Protocol):
         """Every connector with its tasks, in one call."""
 
     def config(self, name: str) -> Mapping[str, str] | None:
-        """A connector's configuration with its `${...}` references unresolved, or None when there is no such connector."""
+        """A connector's configuration with its `${...}` references unresolved, or None when there is no such one."""
 
     def ensure_stopped_connector(self, name: str, config: Mapping[str, str]) -> None:
-        """Make the connector exist with exactly this configuration and be STOPPED without tasks; returns when that is so."""
+        """Make the connector exist with exactly this configuration, STOPPED and without tasks; returns when that is so."""
 
     def validate(self, connector_class: str, config: Mapping[str, str]) -> tuple[str, ...]:
         """The problems Connect's own validation finds, as sentences; empty when none."""
@@ -72,8 +95,8 @@ class ConnectCluster(Protocol):
     def resume(self, name: str) -> None:
         """Ask the connector to run."""
 
-    def stop(self, name: str) -> None:
-        """Stop the connector; returns when it is STOPPED and no task is left. A missing connector is as good as stopped."""
+    def stop(self, names: Sequence[str]) -> None:
+        """Stop the connectors; returns when all are STOPPED and no task is left. A missing one is as good as stopped."""
 
     def restart_failed(self, name: str) -> None:
         """Restart what has FAILED of the connector."""
@@ -82,15 +105,15 @@ class ConnectCluster(Protocol):
         """Make the connector and its offsets absent."""
 
     def set_sink_offset(self, name: str, topic: str, offset: int) -> None:
-        """Make the STOPPED sink continue at that record of its topic's only partition."""
+        """Make the STOPPED sink continue at that record of its topic's only partition.
 
-    def committed(self, name: str) -> Mapping[str, int]:
-        """A sink's committed offset a topic."""
+        Connect takes any number: the caller has checked that it lies within the topic.
+        """
 
     def delivered_lsn(self, name: str) -> Lsn | None:
-        """The highest `lsn_commit` of the source connector's offsets: everything committed before it is in Kafka; None when there is none yet.
+        """The highest `lsn_commit` of the source connector's offsets; None when there is none yet.
 
-        Rows without `lsn_commit` prove nothing and are not counted.
+        Everything committed before it is in Kafka. Rows without `lsn_commit` prove nothing and are not counted.
         """
 
 
@@ -98,13 +121,16 @@ class KafkaCluster(Protocol):
     """A Kafka cluster. KafkaError when it does not answer."""
 
     def ensure_topics(self, topics: Sequence[str], *, heartbeat: str) -> None:
-        """Make the topics exist: one partition, `cleanup.policy=delete`, kept for ever; the heartbeat topic with a short retention.
+        """Make the topics exist: one partition, kept for ever; the heartbeat topic with a short retention.
 
         KafkaError when one of them exists with other settings that could lose records.
         """
 
     def end_offsets(self, topics: Sequence[str]) -> Mapping[str, int]:
         """The offset after the last record a topic; 0 for a topic that does not exist."""
+
+    def committed(self, sinks: Mapping[str, str]) -> Mapping[str, int | None]:
+        """Up to which record each sink has applied its topic (`sinks`: connector -> topic); None before its first commit."""
 
     def delete_topics(self, topics: Sequence[str]) -> None:
         """Make the topics absent."""
@@ -114,3 +140,16 @@ class KafkaCluster(Protocol):
 
     def delete_groups(self, groups: Sequence[str]) -> None:
         """Make the consumer groups absent."""
+
+    def groups_like(self, prefix: str) -> tuple[str, ...]:
+        """Consumer groups whose name begins with the prefix."""
+
+
+class ConnectSecrets(Protocol):
+    """How user and password of a connection reach Kafka Connect without standing in a configuration."""
+
+    def ensure(self, connection: Connection) -> ConnectorCredentials:
+        """Make the secret readable for Connect and return the references to put into a configuration.
+
+        ConnectorError when there is no way: a remote Connect without `connect_password`.
+        """

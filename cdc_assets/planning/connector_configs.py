@@ -1,0 +1,213 @@
+"""The configurations of the source connector and of the sink connectors, as pure functions of a pipeline and its names.
+
+Called by `stages/capture`, `stages/apply` and `plan`; every setting that guards against loss says so beside it. The values
+hold references to secrets (`${directory:...}`), never secrets. Known gap: only PostgreSQL targets are configured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import quote, urlencode
+
+from cdc_assets.model.pipeline import Connection, Endpoint, Pipeline
+from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.planning.names import MARKER_PREFIX, PipelineNames
+
+SOURCE_CLASS = "io.debezium.connector.postgresql.PostgresConnector"
+SINK_CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
+_JSON = "org.apache.kafka.connect.json.JsonConverter"
+_MAX_APPLICATION_BYTES = 63
+# A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
+_SINK_SESSION = "-c lock_timeout=30000 -c statement_timeout=50000 -c idle_in_transaction_session_timeout=60000"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorCredentials:
+    """User and password as a configuration names them: references for a config provider, the user also in plain."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedTable:
+    """A table of the source connector: `key` where the source has no primary key, `left_out` are columns not to be sent."""
+
+    name: TableName
+    key: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = field(default=())
+
+
+def source_config(
+    pipeline: Pipeline,
+    names: PipelineNames,
+    tables: Sequence[CapturedTable],
+    credentials: ConnectorCredentials,
+) -> Mapping[str, str]:
+    """Configure the source connector for all captured tables, loaded or not: the slot moves on for all at once."""
+    host, port = _address(pipeline.source.connection)
+    config = {
+        "connector.class": SOURCE_CLASS,
+        "tasks.max": "1",
+        # A key of its own for every task start: resuming from a stored offset can skip rows without a word.
+        "topic.prefix": f"{names.root}.${{directory:/proc/sys/kernel/random:uuid}}",
+        "transforms": "root",
+        "transforms.root.type": "org.apache.kafka.connect.transforms.RegexRouter",
+        # The kernel's value ends in a line end, which Debezium makes an underscore in topic names.
+        "transforms.root.regex": rf"^(__debezium-heartbeat\.)?{_escape(names.root)}\.[0-9a-f-]{{36}}[_\s]?(\..*)?$",
+        "transforms.root.replacement": f"$1{names.root}$2",
+        # A retry in place is a resume from a stored offset: fail instead, `stages/health` restarts.
+        "errors.max.retries": "0",
+        "errors.tolerance": "none",
+        "database.hostname": host,
+        "database.port": str(port),
+        "database.dbname": pipeline.source.database,
+        "database.user": credentials.user,
+        "database.password": credentials.password,
+        "database.sslmode": pipeline.source.connection.tls.mode,
+        "plugin.name": "pgoutput",
+        "slot.name": names.slot,
+        "slot.drop.on.stop": "false",
+        "publication.name": names.publication,
+        "publication.autocreate.mode": "disabled",
+        "snapshot.mode": "no_data",
+        # The slot moves only to what Kafka has acknowledged.
+        "lsn.flush.mode": "connector",
+        "table.include.list": ",".join(_pattern(table.name) for table in tables),
+        "skipped.operations": "none",
+        "decimal.handling.mode": "string",
+        "interval.handling.mode": "string",
+        "hstore.handling.mode": "map",
+        "include.unknown.datatypes": "true",
+        "column.propagate.source.type": ".*",
+        "heartbeat.interval.ms": "2000",
+        "heartbeat.action.query": f"SELECT pg_logical_emit_message(true,'{MARKER_PREFIX}','hb')",
+        "message.prefix.exclude.list": MARKER_PREFIX,
+        "poll.interval.ms": "20",
+        "value.converter": _JSON,
+        # Else NULL in a column with a default arrives as the default.
+        "value.converter.replace.null.with.default": "false",
+        "producer.override.linger.ms": "5",
+        "producer.override.batch.size": "524288",
+        "producer.override.compression.type": "lz4",
+        # All topics are made before the start; should one be deleted, what Connect makes instead keeps its records too.
+        "topic.creation.default.replication.factor": "-1",
+        "topic.creation.default.partitions": "1",
+        "topic.creation.default.cleanup.policy": "delete",
+        "topic.creation.default.retention.ms": "-1",
+    }
+    if pipeline.source.connection.tls.ca_file is not None:
+        config["database.sslrootcert"] = str(pipeline.source.connection.tls.ca_file)
+    keys = [f"{_pattern(table.name)}:{','.join(table.key)}" for table in tables if table.key]
+    if keys:
+        config["message.key.columns"] = ";".join(keys)
+    left_out = [f"{_pattern(table.name)}\\.{_escape(column)}" for table in tables for column in table.left_out]
+    if left_out:
+        config["column.exclude.list"] = ",".join(left_out)
+    return config
+
+
+def sink_config(
+    mapping: TableMapping,
+    target: Endpoint,
+    credentials: ConnectorCredentials,
+    *,
+    name: str,
+    topic: str,
+    has_other_unique_index: bool,
+) -> Mapping[str, str]:
+    """Configure the sink connector of one table.
+
+    `has_other_unique_index`: the target table has a unique index besides its key; merging events by key would break it.
+    """
+    return {
+        "connector.class": SINK_CLASS,
+        "tasks.max": "1",
+        "topics": topic,
+        "connection.url": _jdbc_url(target, application=sink_application(name), rewrites=not has_other_unique_index),
+        "connection.username": credentials.user,
+        "connection.password": credentials.password,
+        "connection.pool.min_size": "1",
+        "connection.pool.max_size": "1",
+        "connection.restart.on.errors": "true",
+        # Literal: one sink writes one table, whatever its topic is called.
+        "collection.name.format": f"{_quoted(mapping.target.schema)}.{_quoted(mapping.target.name)}",
+        "quote.identifiers": "true",
+        "insert.mode": "upsert",
+        "delete.enabled": "true",
+        "truncate.enabled": "true",
+        "primary.key.mode": "record_key",
+        "schema.evolution": "none",
+        "use.reduction.buffer": "false" if has_other_unique_index else "true",
+        "flush.max.retries": "20",
+        "flush.retry.delay.ms": "2000",
+        "errors.tolerance": "none",
+        "value.converter": _JSON,
+        "value.converter.replace.null.with.default": "false",
+        # A gap in the topic is then a failed task, never a silent skip.
+        "consumer.override.auto.offset.reset": "none",
+        "consumer.override.session.timeout.ms": "10000",
+        "consumer.override.metadata.max.age.ms": "30000",
+    }
+
+
+def sink_application(sink_connector: str) -> str:
+    """The `application_name` of a sink's sessions: its name, shortened with a mark where PostgreSQL would cut it."""
+    if len(sink_connector.encode()) <= _MAX_APPLICATION_BYTES:
+        return sink_connector
+    mark = sha256(sink_connector.encode()).hexdigest()[:8]
+    return f"{sink_connector[: _MAX_APPLICATION_BYTES - 9]}_{mark}"
+
+
+def unusable_key_columns(columns: Sequence[str]) -> tuple[str, ...]:
+    """Columns that cannot be part of a key named in the file: `message.key.columns` has no escape for them."""
+    return tuple(column for column in columns if set(column) & set(":;,") or column != column.strip() or " " in column)
+
+
+def _pattern(table: TableName) -> str:
+    """A regular expression for exactly this table; Debezium ignores case unless told."""
+    return f"(?-i){_escape(table.schema)}\\.{_escape(table.name)}"
+
+
+def _escape(text: str) -> str:
+    """Escape for a Java expression inside a list: a comma would part the list, a space at the edge would be trimmed."""
+    return "".join(
+        rf"\x{ord(character):02x}"
+        if character in " ,;:\\"
+        else f"\\{character}"
+        if _is_special(character)
+        else character
+        for character in text
+    )
+
+
+def _is_special(character: str) -> bool:
+    return character.isascii() and not character.isalnum() and character != "_"
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _address(connection: Connection) -> tuple[str, int]:
+    return connection.connect_host or connection.host, connection.connect_port or connection.port
+
+
+def _jdbc_url(target: Endpoint, *, application: str, rewrites: bool) -> str:
+    host, port = _address(target.connection)
+    host = f"[{host}]" if ":" in host else host
+    parameters = {
+        # Enums, inet, ranges and the like travel as text; the server casts them.
+        "stringtype": "unspecified",
+        "ApplicationName": application,
+        "connectTimeout": "10",
+        "socketTimeout": "60",
+        "tcpKeepAlive": "true",
+        "options": _SINK_SESSION,
+        "sslmode": target.connection.tls.mode,
+    }
+    if rewrites:
+        parameters["reWriteBatchedInserts"] = "true"
+    if target.connection.tls.ca_file is not None:
+        parameters["sslrootcert"] = str(target.connection.tls.ca_file)
+    return f"jdbc:postgresql://{host}:{port}/{quote(target.database, safe='')}?{urlencode(parameters, quote_via=quote)}"
