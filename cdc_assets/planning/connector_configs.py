@@ -1,6 +1,6 @@
 """The configurations of the source connector and of the sink connectors, as pure functions of a pipeline and its names.
 
-Called by `stages/capture`, `stages/apply` and `plan`; every setting that guards against loss says so beside it. The values
+Called by `stages/capture`, `stages/apply` and `plan`; a setting that guards against loss says so beside it. The values
 hold references to secrets (`${directory:...}`), never secrets. Known gap: only PostgreSQL targets are configured.
 """
 
@@ -31,7 +31,7 @@ class ConnectorCredentials:
 
 @dataclass(frozen=True, slots=True)
 class CapturedTable:
-    """A table of the source connector: `key` where the source has no primary key, `left_out` are columns not to be sent."""
+    """A table of the source connector: `key` where it has no primary key, `left_out` are columns not to be sent."""
 
     name: TableName
     key: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from cdc_assets.planning.connector_configs import ConnectorCredentials
 
 
 class ConnectorState(StrEnum):
-    """Kafka Connect's word for a connector or a task (Kafka docs, "Connect: REST API"); no proof that anything moves."""
+    """Kafka Connect's word for a connector or task (Kafka docs, "Connect: REST API"); no proof that anything moves."""
 
     UNASSIGNED = "UNASSIGNED"
     RUNNING = "RUNNING"
@@ -73,8 +73,8 @@ class ConnectorPlugin:
 class ConnectCluster(Protocol):
     """A Kafka Connect cluster in distributed mode.
 
-    ConnectUnavailableError when it does not answer in time; answers of a worker that starts or rebalances are waited out
-    first. ConnectorError when it refuses. No answer or error holds a secret or a row value.
+    ConnectUnavailableError when it does not answer in time; answers of a worker that starts or rebalances are waited
+    out first. ConnectorError when it refuses. No answer or error holds a secret or a row value.
     """
 
     def plugins(self) -> tuple[ConnectorPlugin, ...]:
@@ -87,7 +87,7 @@ class ConnectCluster(Protocol):
         """A connector's configuration with its `${...}` references unresolved, or None when there is no such one."""
 
     def ensure_stopped_connector(self, name: str, config: Mapping[str, str]) -> None:
-        """Make the connector exist with exactly this configuration, STOPPED and without tasks; returns when that is so."""
+        """Make the connector exist with exactly this configuration, STOPPED, without tasks; returns when it is so."""
 
     def validate(self, connector_class: str, config: Mapping[str, str]) -> tuple[str, ...]:
         """The problems Connect's own validation finds, as sentences; empty when none."""
@@ -96,7 +96,7 @@ class ConnectCluster(Protocol):
         """Ask the connector to run."""
 
     def stop(self, names: Sequence[str]) -> None:
-        """Stop the connectors; returns when all are STOPPED and no task is left. A missing one is as good as stopped."""
+        """Stop the connectors; returns when all are STOPPED without tasks. A missing one is as good as stopped."""
 
     def restart_failed(self, name: str) -> None:
         """Restart what has FAILED of the connector."""
@@ -130,7 +130,7 @@ class KafkaCluster(Protocol):
         """The offset after the last record a topic; 0 for a topic that does not exist."""
 
     def committed(self, sinks: Mapping[str, str]) -> Mapping[str, int | None]:
-        """Up to which record each sink has applied its topic (`sinks`: connector -> topic); None before its first commit."""
+        """Up to which record each sink (`sinks`: connector -> topic) has applied; None before its first commit."""
 
     def delete_topics(self, topics: Sequence[str]) -> None:
         """Make the topics absent."""
