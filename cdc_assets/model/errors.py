@@ -36,6 +36,12 @@ class DefinitionError(CdcAssetsError):
     code = "DEFINITION_INVALID"
 
 
+class SecretMissingError(CdcAssetsError):
+    """The variable or file that a connection names for its secret holds none."""
+
+    code = "SECRET_MISSING"
+
+
 class UnknownPipelineError(CdcAssetsError):
     """No pipeline of that name is defined or recorded."""
 
@@ -54,10 +60,18 @@ class SourceError(CdcAssetsError):
     code = "SOURCE_UNAVAILABLE"
 
 
+class SourceAwayError(SourceError):
+    """The connection to the source database could not be made or broke; a new one may do."""
+
+
 class TargetError(CdcAssetsError):
     """The target database does not answer or refuses a command."""
 
     code = "TARGET_UNAVAILABLE"
+
+
+class TargetAwayError(TargetError):
+    """The connection to the target database could not be made or broke; a new one may do."""
 
 
 class PreflightError(CdcAssetsError):
