@@ -4,29 +4,24 @@ The store is `<cache>/<sha256>/<name>`, shared by all checkouts of a user. A fil
 is there, else fetched, eight at a time. Nothing under a final name is ever incomplete: a broken fetch repeats.
 """
 
-# truststore goes first: behind a company certificate only the system's store knows it, and requests binds at import.
-import truststore
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
-truststore.inject_into_ssl()
+import requests
+from jgo.maven import MavenContext, PythonResolver
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-import hashlib  # noqa: E402
-import os  # noqa: E402
-import platform  # noqa: E402
-import shutil  # noqa: E402
-import tempfile  # noqa: E402
-from collections.abc import Callable, Iterable, Iterator  # noqa: E402
-from concurrent.futures import ThreadPoolExecutor  # noqa: E402
-from contextlib import contextmanager  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from importlib import resources  # noqa: E402
-from pathlib import Path  # noqa: E402
-from xml.etree import ElementTree as ET  # noqa: E402
-
-import requests  # noqa: E402
-from jgo.maven import MavenContext, PythonResolver  # noqa: E402
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential  # noqa: E402
-
-from cdc_assets.model.errors import EmbeddedStackError  # noqa: E402
+from cdc_assets.model.errors import EmbeddedStackError
 
 FETCH_THREADS = 8
 FETCH_ATTEMPTS = 4
