@@ -1,0 +1,133 @@
+"""Intents and what follows from them: asking for a start or a stop, and the tick that turns wishes into runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cdc_assets.adapters.system_clock import SystemClock
+from cdc_assets.model.errors import CdcAssetsError, LeaseHeldError, RunDiedError, UnknownPipelineError
+from cdc_assets.model.pipeline import Definitions, Pipeline
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import Intent
+from cdc_assets.planning.run_requests import AskRun, GiveUp, StopIdle, Wait, decide, run_key
+from cdc_assets.ports.runs import RunLookup
+from cdc_assets.ports.store import PipelineStore
+from cdc_assets.settings import Settings
+from cdc_assets.stages.stop import stop
+from cdc_assets.wiring.parts import load_definitions, open_store, stage_context
+
+
+@dataclass(frozen=True, slots=True)
+class RunWish:
+    """A run of `P__sync` that Dagster shall start, once for its `run_key`."""
+
+    pipeline: str
+    version: int
+    attempt: int
+    run_key: str
+    tables: tuple[str, ...]
+
+
+def find_pipeline(definitions: Definitions, name: str) -> Pipeline:
+    """Return the valid pipeline of that name; UnknownPipelineError names the known ones, or why the file cannot be used."""
+    pipeline = definitions.find(name)
+    if pipeline is not None:
+        return pipeline
+    for invalid in definitions.invalid:
+        if invalid.name == name:
+            raise UnknownPipelineError(f"pipeline {name} cannot be used: {'; '.join(invalid.problems)}", hint="correct the file")
+    known = ", ".join(sorted(each.name for each in definitions.pipelines)) or "none"
+    raise UnknownPipelineError(f"there is no pipeline {name} (known: {known})", hint="see the files in CDC_PIPELINES_DIR")
+
+
+def request_start(settings: Settings, name: str) -> PipelineRecord:
+    """Write the intent RUNNING; returns the pipeline as recorded then. A running pipeline is left as it is."""
+    pipeline = find_pipeline(load_definitions(settings), name)
+    store = open_store(settings)
+    store.ensure_pipeline(pipeline)
+    return store.write_intent(name, Intent.RUNNING, cause="start was asked for")
+
+
+def request_stop(settings: Settings, name: str) -> PipelineRecord:
+    """Write the intent STOPPED; a stopped or never-started pipeline is left as it is."""
+    store = open_store(settings)
+    if store.find(name) is None:
+        store.ensure_pipeline(find_pipeline(load_definitions(settings), name))
+    return store.write_intent(name, Intent.STOPPED, cause="stop was asked for")
+
+
+def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]) -> tuple[RunWish, ...]:
+    """One tick: return the runs to ask Dagster for, stop idle pipelines that shall be stopped, give up what died too often.
+
+    Trouble with one pipeline is recorded on it and does not keep the others waiting.
+    """
+    definitions = load_definitions(settings)
+    store = open_store(settings)
+    for pipeline in definitions.pipelines:
+        store.ensure_pipeline(pipeline)
+    wishes: list[RunWish] = []
+    for record in store.list_pipelines():
+        pipeline = definitions.find(record.name)
+        if pipeline is None:
+            continue
+        wish = _reconcile_one(settings, store, pipeline, record, runs, log)
+        if wish is not None:
+            wishes.append(wish)
+    return tuple(wishes)
+
+
+def _reconcile_one(
+    settings: Settings,
+    store: PipelineStore,
+    pipeline: Pipeline,
+    record: PipelineRecord,
+    runs: RunLookup,
+    log: Callable[[str], None],
+) -> RunWish | None:
+    asked = run_key(record.name, record.intent_version, record.attempt)
+    decision = decide(
+        record,
+        now=SystemClock().now(),
+        run_is_pending=record.attempt > 0 and runs.is_pending(asked),
+        holder_is_alive=record.lease_holder is None or runs.is_alive(record.lease_holder),
+    )
+    match decision:
+        case Wait():
+            return None
+        case AskRun(version=version, after_death=after_death):
+            attempt = store.note_run_asked(record.name, version=version, died=_died(record) if after_death else None)
+            log(f"asking for a run of {record.name}, intent version {version}, attempt {attempt}")
+            tables = tuple(mapping.partition_key for mapping in pipeline.tables)
+            return RunWish(record.name, version, attempt, run_key(record.name, version, attempt), tables)
+        case GiveUp(version=version, attempts=attempts):
+            error = RunDiedError(
+                f"{attempts} runs of {record.name} in a row ended without a word",
+                hint="look at the runs in Dagster and at the machine's memory, then start the pipeline again",
+            )
+            store.give_up(record.name, version=version, error=error)
+            return None
+        case StopIdle(version=version):
+            _stop_idle(settings, store, pipeline, version, log)
+            return None
+
+
+def _died(record: PipelineRecord) -> RunDiedError:
+    return RunDiedError(
+        f"the run of {record.name} (attempt {max(record.attempt, 1)}) ended without a word: killed, out of memory, or its machine restarted",
+        hint="nothing to do while it is tried again; its log in Dagster tells how far it came",
+    )
+
+
+def _stop_idle(
+    settings: Settings, store: PipelineStore, pipeline: Pipeline, version: int, log: Callable[[str], None]
+) -> None:
+    try:
+        with store.take_lease(pipeline.name, run_id="reconcile", serves=version) as lease:
+            try:
+                stop(stage_context(settings, pipeline, lease, log=log))
+            except CdcAssetsError as error:
+                # Not served: the next tick tries again, and the user sees why it takes so long.
+                lease.fail("stop", error)
+                return
+            lease.serve()
+    except LeaseHeldError as error:
+        log(f"stop of {pipeline.name} waits: {error.message}")
