@@ -36,7 +36,8 @@ class ColumnType:
 
     `formatted` is `format_type()`, such as `numeric(10,2)`; `base` the name of the type below domains in `base_schema`, such as `numeric`;
     `category` is `pg_type.typtype` of the type itself (b base, c composite, d domain, e enum, r range, m multirange); `element` the base name of an
-    array's element, else None.
+    array's element, with its schema outside `pg_catalog`, else None. `base_formatted` and `base_category` are those of the type below domains,
+    `labels` an enum's, in its order.
     """
 
     formatted: str
@@ -48,6 +49,9 @@ class ColumnType:
     element: str | None = None
     oid: int = 0
     dimensions: int = 0
+    base_formatted: str = ""
+    base_category: str = ""
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,22 +13,27 @@ BLOCK_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class LeafSize:
-    """Size of a table that holds rows: heap blocks, and all bytes with TOAST and its index."""
+    """Size of a table that holds rows: heap blocks, and all bytes with TOAST and its index; `file` is the number of its file, new after a rewrite."""
 
     leaf: TableName
     heap_blocks: int
     total_bytes: int
+    file: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Blocks `first_block` up to, not with, `end_block` of a leaf; no end for the last chunk of a leaf. `number` is unique within the table."""
+    """Blocks `first_block` up to, not with, `end_block` of a leaf; no end for the last chunk of a leaf. `number` is unique within the table.
+
+    `leaf_file` is the file the blocks are of: in another one they hold other rows.
+    """
 
     number: int
     leaf: TableName
     first_block: int
     end_block: int | None
     estimated_bytes: int
+    leaf_file: int | None = None
 
     def __str__(self) -> str:
         """For people: which part of which leaf."""
@@ -54,6 +59,7 @@ def plan_chunks(leaves: Sequence[LeafSize], *, chunk_bytes: int) -> tuple[Chunk,
                     first_block=start,
                     end_block=None if last else start + step,
                     estimated_bytes=min(step, blocks - start) * bytes_per_block if size.heap_blocks else 0,
+                    leaf_file=size.file,
                 )
             )
     return tuple(chunks)

@@ -87,17 +87,34 @@ class SourceDatabase(Protocol):
     def has_schema_usage(self, schema: str) -> bool:
         """Whether the schema exists and our role may use it."""
 
+    def tables_in(self, schema: str) -> tuple[TableName, ...]:
+        """Ordinary and partitioned tables of a schema, without partitions, by name."""
+
+    def rows_exist(self, table: TableName, conditions: Sequence[str]) -> tuple[bool, ...]:
+        """For each SQL condition (`TypeVerdict.inexact_condition`), whether a row meets it; one pass over the table."""
+
+    def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
+        """The replica identity of the table and, below a partitioned one, of every leaf: `d`, `n`, `f`, or `i:` and the index's name."""
+
     def ensure_full_replica_identity(self, table: TableDefinition) -> None:
-        """Make every leaf of the table REPLICA IDENTITY FULL; leaves that are so already are not touched. Bounded lock waits, tried again a few times."""
+        """Make the table and every leaf of it REPLICA IDENTITY FULL; what is so already is not touched. Bounded lock waits, tried again a few times."""
+
+    def check_owner_can_update(self, table: TableDefinition) -> None:
+        """Raise SourceError when PostgreSQL would refuse an UPDATE of the table for its replica identity; nothing is run, a role that may not write proves nothing."""
 
     def restore_replica_identity(self, identities: Mapping[TableName, str]) -> None:
-        """Put back what was there before (`d`, `n`, `f`); leaves that no longer exist are left out."""
+        """Put back what `replica_identities` gave before; leaves that no longer exist are left out."""
 
     def publication(self, name: str) -> Publication | None:
         """The publication of that name, or None."""
 
-    def ensure_publication(self, name: str, tables: Sequence[TableName]) -> None:
-        """Make the publication send exactly these tables, through the partition root; only called for a name that was recorded as ours."""
+    def ensure_publication(
+        self, name: str, tables: Sequence[TableName], *, with_stored_generated: bool = False
+    ) -> None:
+        """Make the publication send exactly these tables, through the partition root; only called for a name that was recorded as ours.
+
+        `with_stored_generated` (PostgreSQL 18 and later): also their stored generated columns, without which an UPDATE under REPLICA IDENTITY FULL is refused.
+        """
 
     def drop_publication(self, name: str) -> None:
         """Make the publication absent."""

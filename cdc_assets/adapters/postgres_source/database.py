@@ -1,0 +1,262 @@
+"""The source database: what `ports/source.py` asks for, a session for each request."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psycopg
+from psycopg import sql
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
+
+from cdc_assets.adapters.postgres_source import catalog
+from cdc_assets.adapters.postgres_source.replication import later_snapshot, slot_snapshot
+from cdc_assets.adapters.postgres_source.session import Connection, Sessions, fetch_all, fetch_one, statement
+from cdc_assets.adapters.postgres_source.snapshot import HeldSnapshot
+from cdc_assets.dialects.postgres import application_name, application_prefix, quote, quote_table
+from cdc_assets.model.errors import SlotError, SourceError
+from cdc_assets.model.pipeline import Endpoint
+from cdc_assets.model.position import Lsn, SlotPosition
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.planning.names import MARKER_PREFIX
+from cdc_assets.ports.clock import Clock
+from cdc_assets.ports.source import Publication, SourceServer
+
+_LOCK_TIMEOUT = "3s"
+_LOCK_ATTEMPTS = 5
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+class PostgresSource:
+    """One PostgreSQL source database as one role; sessions are named after the pipeline and the epoch of its lease."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        password: str,
+        pipeline: str,
+        epoch: int,
+        clock: Clock,
+        snapshot_deadline: timedelta = timedelta(minutes=10),
+        on_wait: Callable[[str], None] = _silent,
+    ) -> None:
+        """Connect nowhere yet; `on_wait` hears, every few seconds, for whose transactions a slot or snapshot waits."""
+        self._sessions = Sessions(endpoint, password, application_name(pipeline, epoch))
+        self._clock = clock
+        self._deadline = snapshot_deadline
+        self._on_wait = on_wait
+
+    def server(self) -> SourceServer:
+        """Facts of the server and of our role."""
+        with self._sessions.session("the server's settings cannot be read") as connection:
+            return catalog.read_server(connection)
+
+    def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
+        """The tables as the catalog has them now."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            return catalog.read_definitions(connection, tables)
+
+    def tables_in(self, schema: str) -> tuple[TableName, ...]:
+        """Ordinary and partitioned tables of a schema, without partitions."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            rows = fetch_all(
+                connection,
+                "SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY c.relname",
+                {"schema": schema},
+            )
+        return tuple(TableName(schema, row["name"]) for row in rows)
+
+    def has_schema_usage(self, schema: str) -> bool:
+        """Whether the schema exists and our role may use it."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            return bool(
+                fetch_one(
+                    connection,
+                    "SELECT COALESCE((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %(schema)s), false) AS may",
+                    {"schema": schema},
+                )["may"]
+            )
+
+    def rows_exist(self, table: TableName, conditions: Sequence[str]) -> tuple[bool, ...]:
+        """For each SQL condition, whether the table holds a row that meets it; one pass over the table."""
+        if not conditions:
+            return ()
+        # A condition is text of the type registry around a quoted column.
+        wanted = ", ".join(
+            f"COALESCE(bool_or({condition}), false) AS c{number}" for number, condition in enumerate(conditions)
+        )
+        with self._sessions.session(f"the values of {table} cannot be checked") as connection:
+            row = connection.execute(statement(f"SELECT {wanted} FROM {quote_table(table)}")).fetchone() or {}  # noqa: S608
+        return tuple(bool(row[f"c{number}"]) for number in range(len(conditions)))
+
+    def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
+        """The replica identity of the table and of every leaf."""
+        with self._sessions.session("the replica identities cannot be read") as connection:
+            return catalog.read_replica_identities(connection, table)
+
+    def ensure_full_replica_identity(self, table: TableDefinition) -> None:
+        """Make the table and its leaves REPLICA IDENTITY FULL, then prove that their owner can still write."""
+        with self._sessions.session(f"REPLICA IDENTITY FULL cannot be set on {table.name}") as connection:
+            for name, identity in catalog.read_replica_identities(connection, table).items():
+                if identity != "f":
+                    self._alter(connection, name, "REPLICA IDENTITY FULL")
+
+    def check_owner_can_update(self, table: TableDefinition) -> None:
+        """Raise SourceError when an UPDATE of the table is refused because of what it publishes."""
+        names = [leaf.name for leaf in table.leaves]
+        column = quote(table.columns[0].name)
+        for generated in table.columns:
+            if not generated.generated and generated.identity != "always":
+                column = quote(generated.name)
+        with self._sessions.session(f"{table.name} can no longer be updated") as connection:
+            for name in names:
+                # The plan of an UPDATE is checked as the UPDATE itself would be; nothing is run and no trigger fires.
+                try:
+                    connection.execute(statement(f"EXPLAIN UPDATE ONLY {quote_table(name)} SET {column} = {column}"))  # noqa: S608
+                except psycopg.errors.InsufficientPrivilege:
+                    # A role that may not write proves nothing either way.
+                    return
+                except psycopg.errors.InvalidColumnReference as error:
+                    raise SourceError(
+                        f"the owner can no longer UPDATE {name}: {error.diag.message_detail}",
+                        hint="let every publication with this table publish its stored generated columns, "
+                        f"or ALTER TABLE {name} REPLICA IDENTITY DEFAULT",
+                        table=table.name.name,
+                    ) from error
+
+    def restore_replica_identity(self, identities: Mapping[TableName, str]) -> None:
+        """Put back what was there before; leaves that no longer exist are left out."""
+        with self._sessions.session("the replica identities cannot be put back") as connection:
+            for name, identity in identities.items():
+                kind, _, index = identity.partition(":")
+                what = {
+                    "d": "DEFAULT",
+                    "n": "NOTHING",
+                    "f": "FULL",
+                    "i": f"USING INDEX {quote(index)}" if index else "DEFAULT",
+                }[kind]
+                try:
+                    self._alter(connection, name, f"REPLICA IDENTITY {what}")
+                except psycopg.errors.UndefinedTable:
+                    continue
+
+    def _alter(self, connection: Connection, table: TableName, action: str) -> None:
+        """Alter a table; gives way to its users and tries again, so that nobody queues behind us for long."""
+        for attempt in Retrying(
+            stop=stop_after_attempt(_LOCK_ATTEMPTS),
+            wait=wait_random(1, 3),
+            sleep=self._clock.sleep,
+            retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+            reraise=True,
+        ):
+            with attempt, connection.transaction():
+                connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
+                connection.execute(statement(f"ALTER TABLE ONLY {quote_table(table)} {action}"))
+
+    def publication(self, name: str) -> Publication | None:
+        """The publication of that name, or None."""
+        with self._sessions.session("the publications cannot be read") as connection:
+            return catalog.read_publication(connection, name)
+
+    def ensure_publication(
+        self, name: str, tables: Sequence[TableName], *, with_stored_generated: bool = False
+    ) -> None:
+        """Make the publication send exactly these tables, through the partition root."""
+        listed = ", ".join(quote_table(table) for table in tables)
+        options = "publish = 'insert, update, delete, truncate', publish_via_partition_root = true"
+        if with_stored_generated:
+            options += ", publish_generated_columns = stored"
+        with self._sessions.session(f"publication {name} cannot be made") as connection:
+            found = catalog.read_publication(connection, name)
+            if found is None:
+                connection.execute(statement(f"CREATE PUBLICATION {quote(name)} FOR TABLE {listed} WITH ({options})"))
+                return
+            with connection.transaction():
+                connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET ({options})"))
+                if found.tables != frozenset(tables):
+                    connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET TABLE {listed}"))
+
+    def drop_publication(self, name: str) -> None:
+        """Make the publication absent."""
+        with self._sessions.session(f"publication {name} cannot be dropped") as connection:
+            connection.execute(statement(f"DROP PUBLICATION IF EXISTS {quote(name)}"))
+
+    def slot(self, name: str) -> SlotPosition | None:
+        """The slot of that name, or None."""
+        return next((slot for slot in self.slots_like(name) if slot.name == name), None)
+
+    def slots_like(self, prefix: str) -> tuple[SlotPosition, ...]:
+        """Slots whose name begins with the prefix."""
+        with self._sessions.session("the slots cannot be read") as connection:
+            return catalog.read_slots(connection, prefix)
+
+    @contextmanager
+    def open_slot_snapshot(self, slot: str) -> Iterator[HeldSnapshot]:
+        """Make the slot and open its exported snapshot."""
+        with slot_snapshot(
+            self._sessions, slot, deadline=self._deadline, clock=self._clock, on_wait=self._on_wait
+        ) as snapshot:
+            yield snapshot
+
+    @contextmanager
+    def open_later_snapshot(self) -> Iterator[HeldSnapshot]:
+        """Open a view that sees everything that was in WAL when this was called."""
+        with later_snapshot(
+            self._sessions, deadline=self._deadline, clock=self._clock, on_wait=self._on_wait
+        ) as snapshot:
+            yield snapshot
+
+    def drop_slot(self, name: str) -> None:
+        """Make the slot absent; waits for its walsender to end."""
+        with self._sessions.session(f"slot {name} cannot be dropped") as connection:
+            try:
+                for attempt in Retrying(
+                    stop=stop_after_delay(30),
+                    wait=wait_fixed(0.2),
+                    sleep=self._clock.sleep,
+                    retry=retry_if_exception_type(psycopg.errors.ObjectInUse),
+                    reraise=True,
+                ):
+                    with attempt:
+                        connection.execute(
+                            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %(name)s",
+                            {"name": name},
+                        )
+            except psycopg.errors.ObjectInUse as error:
+                raise SlotError(
+                    f"slot {name} on {self._sessions.where} is still in use",
+                    hint="stop what reads from it (pg_replication_slots.active_pid)",
+                ) from error
+            except psycopg.errors.UndefinedObject:
+                # Someone else dropped it between the look and the drop: absent is what was asked for.
+                return
+
+    def emit_marker(self) -> Lsn:
+        """Write one transactional logical message and return its position."""
+        with self._sessions.session("a marker cannot be written") as connection:
+            row = fetch_one(
+                connection,
+                "SELECT pg_logical_emit_message(true, %(prefix)s, 'marker')::text AS lsn",
+                {"prefix": MARKER_PREFIX},
+            )
+        return Lsn.parse(str(row["lsn"]))
+
+    def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
+        """End our own sessions of older epochs of that pipeline; returns how many."""
+        prefix = application_prefix(pipeline)
+        with self._sessions.session("sessions of an older run cannot be ended") as connection:
+            rows = fetch_all(
+                connection,
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE starts_with(application_name, %(prefix)s) AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
+                    AND CASE WHEN substr(application_name, %(length)s + 1) ~ '^[0-9]{1,18}$'
+                        THEN substr(application_name, %(length)s + 1)::int8 < %(epoch)s ELSE false END
+                """,
+                {"prefix": prefix, "length": len(prefix), "epoch": before_epoch},
+            )
+        return len(rows)
