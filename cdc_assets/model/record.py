@@ -1,21 +1,27 @@
 """What the state tables say: rows of `pipelines`, `pipeline_tables` and `pipeline_events` as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
 
+_PLAIN = " !\"#$&'()*+-./:;<>?@[\\]^_`{|}~"
+
 
 @dataclass(frozen=True, slots=True)
 class TableRecord:
     """One row of `pipeline_tables`.
 
-    `captured_from_lsn`: from there every change of the table is in its topic. `load_lsn`: position of the snapshot its rows were read at.
-    `start_offset`: first record of its topic that the sink has to apply. `original_identity`: the replica identities of its leaves before ours,
-    `schema.leaf=d` joined by commas. `target_oid`: the target table as we made it.
+    `captured_from_lsn`: from there every change of the table is in its topic. `load_lsn`: position of the snapshot its
+    rows were read at. `start_offset`: first record of its topic that the sink has to apply. `original_identity`: the
+    replica identities of its leaves before ours, `schema.leaf=d` joined by commas, read by `original_identities`.
+    `target_oid`: the target table as we made it. `loaded_at`: when its last load was verified, None while there is
+    none.
     """
 
     source_table: str
@@ -36,15 +42,33 @@ class TableRecord:
     last_error: str | None
     last_error_code: str | None
     updated_at: datetime
+    loaded_at: datetime | None = None
+
+    @property
+    def original_identities(self) -> Mapping[str, str]:
+        """The replica identities to put back: `schema.leaf` to one of d, n, f, i."""
+        return parse_identities(self.original_identity)
+
+
+def format_identities(identities: Mapping[str, str]) -> str:
+    """Write `schema.leaf=d` joined by commas; `%`, `,` and `=` in a name are percent-encoded."""
+    return ",".join(f"{quote(leaf, safe=_PLAIN)}={identity}" for leaf, identity in sorted(identities.items()))
+
+
+def parse_identities(text: str | None) -> dict[str, str]:
+    """Read what `format_identities` wrote."""
+    pairs = (part.rpartition("=") for part in text.split(",")) if text else ()
+    return {unquote(leaf): identity for leaf, _, identity in pairs}
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineRecord:
     """One row of `pipelines` with its tables.
 
-    `served_version`: the newest intent version that was taken to its end; `attempt`: how often, and last `asked_at`, a run was asked for the version now unserved;
-    `suffix`: the random end of every outside name of this generation, None before the first start.
-    `lease_holder`, `lease_expires_at`, `lease_epoch`, `lease_serves`: who works on it now (`lease_is_live`, by the database's clock) or did last, and for which intent version.
+    `served_version`: the newest intent version that was taken to its end; `attempt`: how often, and last `asked_at`, a
+    run was asked for the version now unserved; `suffix`: the random end of every outside name of this generation, None
+    before the first start. `lease_holder`, `lease_expires_at`, `lease_epoch`, `lease_serves`: who works on it now
+    (`lease_is_live`, by the database's clock) or did last, and for which intent version.
     """
 
     id: UUID

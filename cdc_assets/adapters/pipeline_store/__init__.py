@@ -1,0 +1,5 @@
+"""The state database: the only module that writes pipelines, tables, leases and events."""
+
+from cdc_assets.adapters.pipeline_store.store import PostgresPipelineStore
+
+__all__ = ["PostgresPipelineStore"]
