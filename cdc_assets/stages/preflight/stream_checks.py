@@ -1,0 +1,72 @@
+"""Can Kafka Connect carry the changes: reachable, both plugins, config providers, topic names of their own?"""
+
+from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.names import colliding_topics, pipeline_names, too_long_topics
+from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts
+from cdc_assets.stages.preflight.findings import Findings
+
+# Of the length every real name will have: the generation may grow to six digits.
+LONGEST_GENERATION, ANY_SUFFIX = 999_999, "0" * 6
+
+
+def check_stream(facts: PreflightFacts, findings: Findings) -> None:
+    """Add the checks of Connect and of the topics; none for a pipeline without capture."""
+    if not facts.pipeline.mode.captures:
+        return
+    _check_topics(facts.pipeline, findings)
+    match facts.connect:
+        case None:
+            return
+        case CdcAssetsError() as error:
+            if facts.is_connect_configured:
+                findings.fail("connect_reachable", error.message, error.hint)
+            else:
+                what = f"the embedded Kafka Connect does not run: {error.message}"
+                findings.warn("connect_reachable", what, "start it with ./cdc up")
+        case ConnectFacts() as connect:
+            findings.passed("connect_reachable", "Kafka Connect answers")
+            _check_plugins(connect, findings)
+            _check_providers(connect, findings)
+
+
+def _check_topics(pipeline: Pipeline, findings: Findings) -> None:
+    tables = [mapping.source for mapping in pipeline.tables]
+    for group in colliding_topics(tables):
+        listed = ", ".join(str(table) for table in group)
+        what = f"the changes of {listed} would meet in one topic: their names differ only in characters Kafka replaces"
+        fix = "put these tables into different pipelines, or rename one"
+        for table in group:
+            findings.fail("topic_names", what, fix, table=table.name)
+    for table in too_long_topics(pipeline_names(pipeline, LONGEST_GENERATION, ANY_SUFFIX), tables):
+        what = f"the topic name of {table} would be longer than Kafka's 249 characters"
+        findings.fail(
+            "topic_names", what, "give the pipeline, the schema or the table a shorter name", table=table.name
+        )
+    findings.pass_unless_found("topic_names", "every table has a topic name of its own")
+
+
+def _check_plugins(connect: ConnectFacts, findings: Findings) -> None:
+    offered = {plugin.class_name: plugin.version for plugin in connect.plugins}
+    for wanted in (SOURCE_CLASS, SINK_CLASS):
+        if wanted not in offered:
+            what = f"Kafka Connect does not offer {wanted}"
+            fix = "install the Debezium PostgreSQL source and JDBC sink plugins on every worker, then restart it"
+            findings.fail("connect_plugins", what, fix)
+    versions = ", ".join(f"{name.rsplit('.', 1)[-1]} {offered.get(name)}" for name in (SOURCE_CLASS, SINK_CLASS))
+    findings.pass_unless_found("connect_plugins", versions)
+
+
+def _check_providers(connect: ConnectFacts, findings: Findings) -> None:
+    if connect.problems is None:
+        return
+    for problem in connect.problems:
+        findings.fail(
+            "connect_accepts",
+            f"Kafka Connect refuses the source connector: {problem}",
+            "see the worker's config.providers (directory, with the secrets folder and /proc/sys/kernel/random in "
+            "allowed.paths), the secret it reads, and connect_host and connect_port of the connection",
+        )
+    what = "Kafka Connect resolves the config providers and logs in to the source"
+    findings.pass_unless_found("connect_accepts", what)

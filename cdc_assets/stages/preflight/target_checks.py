@@ -1,0 +1,154 @@
+"""May we write the target, and is every target table ours, empty, or allowed to be replaced?"""
+
+from collections.abc import Iterator
+
+from cdc_assets.dialects.postgres import quote
+from cdc_assets.model.pipeline import Endpoint, Pipeline
+from cdc_assets.model.preflight import Script
+from cdc_assets.model.status import TableState
+from cdc_assets.model.table import TableDefinition, TableMapping, TableName
+from cdc_assets.ports.target import BookkeepingRow
+from cdc_assets.stages.preflight.facts import PreflightFacts, TargetFacts
+from cdc_assets.stages.preflight.findings import Findings
+from cdc_assets.stages.preflight.source_checks import AFTER_NEWEST_VERSION, OLDEST_VERSION, VERSIONS, major
+
+_MOST_SINKS = 100
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CONNECTED = frozenset({TableState.CATCHING_UP, TableState.STREAMING})
+Place = tuple[str, int, str, TableName]
+
+
+def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings) -> None:
+    """Add every check of the target server, our role there, its tables and its free connections."""
+    pipeline, server = facts.pipeline, target.server
+    findings.passed("target_login", f"logged in to {pipeline.target} as {server.role}")
+    if not OLDEST_VERSION <= server.version < AFTER_NEWEST_VERSION:
+        what = f"the target is PostgreSQL {major(server.version)}; {VERSIONS}"
+        findings.fail("target_version", what, "use a supported target")
+    findings.pass_unless_found("target_version", f"PostgreSQL {major(server.version)}")
+    if server.is_standby:
+        findings.fail("target_primary", "the target is a standby and takes no writes", "name its primary server")
+    findings.pass_unless_found("target_primary", "the target takes writes")
+    _check_rights(pipeline, target, findings)
+    for mapping in pipeline.tables:
+        _check_table(facts, target, mapping, findings)
+    findings.pass_unless_found("target_table", "every target table is absent, empty or this pipeline's own")
+    if pipeline.mode.captures:
+        _check_connections(facts, target, findings)
+
+
+def _check_rights(pipeline: Pipeline, target: TargetFacts, findings: Findings) -> None:
+    schema, role = pipeline.target.schema, target.server.role
+    if target.has_schema and not target.may_create_in:
+        what = f"{role} may not make tables in schema {schema} of {pipeline.target.database}"
+        statement = f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(role)};"
+    elif not target.has_schema and not target.server.may_create_schema:
+        what = f"schema {schema} does not exist in {pipeline.target.database}, and {role} may not make it"
+        statement = f"CREATE SCHEMA {quote(schema)} AUTHORIZATION {quote(role)};"
+    else:
+        findings.passed("target_create", f"{role} may make what is missing in schema {schema}")
+        return
+    fix = f"run on the target as an administrator: {statement}"
+    findings.fail("target_create", what, fix, scripts=(Script("target", statement),))
+
+
+def _check_table(facts: PreflightFacts, target: TargetFacts, mapping: TableMapping, findings: Findings) -> None:
+    pipeline = facts.pipeline
+    found = target.tables.get(mapping.target)
+    owner = next((row for row in target.bookkeeping if row.target_table == mapping.target.name), None)
+    is_ours = owner is not None and facts.record is not None and owner.pipeline_id == facts.record.id
+    if owner is not None and not is_ours:
+        findings.fail(
+            "target_table",
+            f"target table {mapping.target} belongs to pipeline {owner.pipeline_name}",
+            f"name another target table, or ./cdc drop {owner.pipeline_name} where that pipeline was made",
+            table=mapping.partition_key,
+        )
+    elif found is None:
+        if not pipeline.mode.loads and not is_ours:
+            what = f"target table {mapping.target} does not exist, and mode cdc_only loads no rows"
+            findings.fail("target_table", what, "use full_load_and_cdc", table=mapping.partition_key)
+    elif is_ours and owner is not None:
+        _check_same_table(found, owner, mapping, findings)
+    else:
+        _check_foreign_table(pipeline, target, found, mapping, findings)
+
+
+def _check_same_table(found: TableDefinition, owner: BookkeepingRow, mapping: TableMapping, findings: Findings) -> None:
+    if found.oid != owner.table_oid:
+        findings.fail(
+            "target_table",
+            f"target table {mapping.target} is not the table this pipeline made: somebody dropped and made it anew",
+            "drop that table if nobody needs it; this pipeline then makes and loads its own",
+            table=mapping.partition_key,
+        )
+
+
+def _check_foreign_table(
+    pipeline: Pipeline, target: TargetFacts, found: TableDefinition, mapping: TableMapping, findings: Findings
+) -> None:
+    table = mapping.partition_key
+    if not pipeline.mode.loads:
+        return
+    if pipeline.options.if_target_not_empty == "replace":
+        if found.kind != "r":
+            what = f"{mapping.target} exists in the target and is no ordinary table, so it is not replaced"
+            findings.fail("target_table", what, "name another target table", table=table)
+        elif found.dependents:
+            what = f"target table {mapping.target} is not replaced: {found.dependents[0]} depends on it"
+            findings.fail("target_table", what, "drop what depends on it, or name another target table", table=table)
+        elif mapping.target in target.filled:
+            what = f"target table {mapping.target} holds rows and will be dropped and made again"
+            findings.warn("target_table", what, "set if_target_not_empty: fail to keep it", table=table)
+    elif mapping.target in target.filled:
+        what = f"target table {mapping.target} holds rows that this pipeline did not load"
+        fix = "name another target table, or set if_target_not_empty: replace to drop it and make it again"
+        findings.fail("target_table", what, fix, table=table)
+    elif found.kind != "r":
+        what = f"{mapping.target} exists in the target and is no ordinary table"
+        findings.fail("target_table", what, "name another target table", table=table)
+
+
+def _check_connections(facts: PreflightFacts, target: TargetFacts, findings: Findings) -> None:
+    server = target.server
+    tables = facts.record.tables if facts.record is not None else ()
+    # The sinks of a pipeline that runs are among the connections in use.
+    ours = sum(table.state in _CONNECTED for table in tables)
+    free = server.max_connections - server.used_connections + ours
+    allowed = min(_MOST_SINKS, free // 2)
+    needed = len(facts.pipeline.tables)
+    if needed > allowed:
+        findings.fail(
+            "target_connections",
+            f"{needed} tables need {needed} connections of the target, but only {allowed} may be taken: half of the "
+            f"{free} that are free of {server.max_connections}, at most {_MOST_SINKS}",
+            f"raise max_connections on the target, or split the file into pipelines of at most {allowed} tables",
+        )
+    findings.pass_unless_found("target_connections", f"{needed} connections for the tables, {free} are free")
+
+
+def check_places(facts: PreflightFacts, findings: Findings) -> None:
+    """Add the checks that need only the files: no table is its own target, no target has two pipelines."""
+    pipeline = facts.pipeline
+    taken = {place: other.name for other in facts.others for place in _target_places(other)}
+    for mapping in pipeline.tables:
+        place = _place(pipeline.target, mapping.target)
+        if place == _place(pipeline.source, mapping.source):
+            what = f"table {mapping.source} would be its own target"
+            fix = "name another schema or table as target"
+            findings.fail("target_is_source", what, fix, table=mapping.partition_key)
+        if place in taken:
+            what = f"target table {mapping.target} is also written by pipeline {taken[place]}"
+            fix = f"name another target table here or in pipeline {taken[place]}"
+            findings.fail("target_shared", what, fix, table=mapping.partition_key)
+    findings.pass_unless_found("target_is_source", "no table is its own target")
+    findings.pass_unless_found("target_shared", "no other pipeline writes these target tables")
+
+
+def _target_places(pipeline: Pipeline) -> Iterator[Place]:
+    return (_place(pipeline.target, mapping.target) for mapping in pipeline.tables)
+
+
+def _place(endpoint: Endpoint, table: TableName) -> Place:
+    host = endpoint.connection.host.lower()
+    return ("localhost" if host in _LOOPBACK else host, endpoint.connection.port, endpoint.database, table)

@@ -1,0 +1,1 @@
+"""Pipeline and connections files."""

@@ -1,0 +1,350 @@
+"""Each thing that could lose or damage something is found by its own check, with a fix; what is in order passes."""
+
+from dataclasses import replace
+
+import pytest
+
+from cdc_assets.model.errors import ConnectUnavailableError, SourceError, TargetError
+from cdc_assets.model.pipeline import Endpoint, Mode
+from cdc_assets.model.preflight import CheckStatus
+from cdc_assets.model.table import LeafTable, TableMapping, TableName
+from cdc_assets.stages.preflight.facts import Carriage, ColumnFact, ConnectFacts
+from cdc_assets_tests.unit.preflight.facts import (
+    BOOKKEEPING,
+    CONNECT,
+    COPY,
+    ORDERS,
+    PIPELINE,
+    PUBLICATION,
+    SLOT,
+    THEIRS,
+    Case,
+    column,
+    connection,
+    index,
+    record,
+    slot,
+    source_table,
+    target_table,
+)
+
+GOOD = Case()
+LOAD_ONLY = GOOD.pipeline(mode=Mode.FULL_LOAD_ONLY)
+CDC_ONLY = GOOD.pipeline(mode=Mode.CDC_ONLY)
+STARTED = GOOD.having(record=record()).source(slots=(slot(),))
+KEYED = GOOD.key("tenant", "number")
+OWNERS = GOOD.pipeline(publication="owners").source(publication=PUBLICATION)
+WITH_COPY = GOOD.target(tables={COPY: target_table()})
+FILLED = WITH_COPY.target(filled=frozenset({COPY}))
+KEY_COLUMNS = (column("tenant"), column("number"), column("note", nullable=True))
+NO_KEY = GOOD.table(primary_key=())
+GOOD_INDEX = index("tenant", "number")
+FLAWED = (
+    replace(GOOD_INDEX, is_unique=False),
+    replace(GOOD_INDEX, is_valid=False),
+    replace(GOOD_INDEX, all_not_null=False),
+    replace(GOOD_INDEX, is_partial=True),
+    replace(GOOD_INDEX, is_deferrable=True),
+    replace(GOOD_INDEX, columns=()),
+)
+A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
+
+
+def with_columns(carriage: Carriage, *, rows: int = 0) -> Case:
+    fact = ColumnFact(ORDERS, "amount", "double precision", carriage, "NaN arrives as 0", "exclude it", rows)
+    return GOOD.source(columns=(fact,))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(GOOD, id="a fresh pipeline"),
+        pytest.param(LOAD_ONLY, id="load only"),
+        pytest.param(STARTED.source_server(used_replication_slots=10), id="its own slot needs no free one"),
+        pytest.param(
+            STARTED.source(slots=(slot(active_pid=9),)).source_server(used_wal_senders=10), id="its own walsender"
+        ),
+        pytest.param(OWNERS, id="a publication of the owner"),
+        pytest.param(OWNERS.source_server(may_create_in_database=False), id="an owner's publication needs no CREATE"),
+        pytest.param(
+            OWNERS.table(is_owned_by_us=False, leaves=(LeafTable(ORDERS, "f", 100),)), id="owner did everything"
+        ),
+        pytest.param(WITH_COPY, id="an empty target table"),
+        pytest.param(
+            FILLED.having(record=record()).target(bookkeeping=(BOOKKEEPING,)), id="a target table we made and filled"
+        ),
+        pytest.param(
+            KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("number", "tenant"),)), id="a named key"
+        ),
+        pytest.param(LOAD_ONLY.table(primary_key=(), persistence="u"), id="no key, not logged, load only"),
+        pytest.param(LOAD_ONLY.source_server(wal_level="replica", may_replicate=False), id="load only needs no WAL"),
+        pytest.param(LOAD_ONLY.having(connect=None), id="load only needs no Connect"),
+        pytest.param(GOOD.source(slots=(slot("cdc_sales_eu_1_abcdef"),)), id="the slot of sales_eu is not sales' slot"),
+        pytest.param(GOOD.table(kind="p"), id="a partitioned table"),
+        pytest.param(with_columns(Carriage.EXACT), id="an exact column"),
+    ],
+)
+def test_what_is_in_order_passes(case: Case) -> None:
+    assert case.found() == ()
+    assert case.checks()
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "what"),
+    [
+        (GOOD.source_server(version=130009), "source_version", "PostgreSQL 13.9; PostgreSQL 14 to 18"),
+        (GOOD.source_server(version=190000), "source_version", "19.0"),
+        (GOOD.source_server(wal_level="replica"), "source_wal_level", "wal_level is replica"),
+        (GOOD.source_server(is_standby=True), "source_primary", "standby"),
+        (GOOD.source_server(is_pooled=True), "source_not_pooled", "pooler"),
+        (LOAD_ONLY.source_server(is_pooled=True), "source_not_pooled", "pooler"),
+        (GOOD.source_server(used_replication_slots=10), "source_slots", "all 10 replication slots"),
+        (GOOD.source_server(used_wal_senders=10), "source_walsenders", "all 10 walsenders"),
+        (STARTED.source_server(used_wal_senders=10), "source_walsenders", "all 10 walsenders"),
+        (GOOD.source_server(may_replicate=False), "source_replication", "cdc may not replicate"),
+        (GOOD.source_server(may_create_in_database=False), "source_create", "may not make a publication"),
+        (GOOD.source(has_schema_usage=False), "source_schema", "schema public does not exist in app, or cdc may not"),
+        (GOOD.source(tables={}), "table_exists", "public.orders does not exist in app"),
+        (GOOD.table(kind="v"), "table_kind", "public.orders is a view"),
+        (GOOD.table(kind="m"), "table_kind", "is a materialized view"),
+        (GOOD.table(kind="f"), "table_kind", "is a foreign table"),
+        (GOOD.table(persistence="u"), "table_kind", "is not logged"),
+        (LOAD_ONLY.table(kind="p", persistence="f"), "table_kind", "a foreign table as partition"),
+        (LOAD_ONLY.table(has_inheritance=True), "table_kind", "inheritance"),
+        (LOAD_ONLY.table(is_selectable=False), "table_readable", "cdc may not read public.orders"),
+        (LOAD_ONLY.table(has_row_security=True), "table_readable", "row security"),
+        (NO_KEY, "table_key", "has no primary key"),
+        (GOOD.table(primary_key_deferrable=True), "table_key", "deferrable"),
+        (GOOD.key("amount"), "table_key", "has a primary key (id), and the file names another"),
+        (KEYED.table(primary_key=()), "table_key", "names tenant, which is no column"),
+        (GOOD.key("amount").table(primary_key=()), "table_key", "names amount, which may be NULL"),
+        (KEYED.table(primary_key=(), columns=KEY_COLUMNS), "table_key", "no valid unique index"),
+        (KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("tenant"),)), "table_key", "no valid unique"),
+        (
+            KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("tenant", "number", "note"),)),
+            "table_key",
+            "no valid unique",
+        ),
+        *(
+            (KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(flawed,)), "table_key", "no valid unique index")
+            for flawed in FLAWED
+        ),
+        (
+            GOOD.key("a b").table(primary_key=(), columns=(column("a b"),), indexes=(index("a b"),)),
+            "table_key",
+            "'a b': Debezium can take no space",
+        ),
+        (GOOD.table(columns=(column("v", generated="virtual"),)), "table_virtual_columns", "orders.v is a virtual"),
+        (
+            OWNERS.table(is_owned_by_us=False),
+            "table_replica_identity",
+            "public.orders does not log old rows whole",
+        ),
+        (
+            GOOD.table(is_owned_by_us=False, leaves=(LeafTable(ORDERS, "f", 100),)),
+            "table_ownership",
+            "cdc does not own public.orders",
+        ),
+        (GOOD.pipeline(publication="owners"), "source_publication", "there is no publication owners"),
+        (
+            OWNERS.source(publication=replace(PUBLICATION, tables=frozenset())),
+            "source_publication",
+            "does not send public.orders",
+        ),
+        (
+            OWNERS.source(publication=replace(PUBLICATION, operations=frozenset({"insert", "update", "delete"}))),
+            "source_publication",
+            "does not send truncate",
+        ),
+        (
+            OWNERS.table(kind="p").source(publication=replace(PUBLICATION, via_root=False)),
+            "source_publication",
+            "partitions under their own names",
+        ),
+        (
+            OWNERS.table(columns=(column("g", generated="stored"),)).source_server(version=180000),
+            "source_publication",
+            "leaves out stored generated columns",
+        ),
+        (GOOD.target_server(version=130000), "target_version", "13.0"),
+        (GOOD.target_server(is_standby=True), "target_primary", "standby"),
+        (GOOD.target(may_create_in=False), "target_create", "loader may not make tables in schema dbo"),
+        (
+            GOOD.target(has_schema=False, may_create_in=False).target_server(may_create_schema=False),
+            "target_create",
+            "schema dbo does not exist in dwh, and loader may not make it",
+        ),
+        (FILLED, "target_table", "holds rows that this pipeline did not load"),
+        (FILLED.having(record=record()), "target_table", "holds rows that this pipeline did not load"),
+        (
+            WITH_COPY.having(record=record()).target(bookkeeping=(replace(BOOKKEEPING, table_oid=1),)),
+            "target_table",
+            "somebody dropped and made it anew",
+        ),
+        (
+            WITH_COPY.target(bookkeeping=(replace(BOOKKEEPING, pipeline_id=THEIRS, pipeline_name="other"),)),
+            "target_table",
+            "belongs to pipeline other",
+        ),
+        (
+            FILLED.options(if_target_not_empty="replace").target(
+                bookkeeping=(replace(BOOKKEEPING, pipeline_id=THEIRS, pipeline_name="other"),)
+            ),
+            "target_table",
+            "belongs to pipeline other",
+        ),
+        (
+            FILLED.options(if_target_not_empty="replace").target(
+                tables={COPY: replace(target_table(), dependents=("view v",))}
+            ),
+            "target_table",
+            "view v depends on it",
+        ),
+        (
+            GOOD.target(tables={COPY: replace(target_table(), kind="v")}),
+            "target_table",
+            "is no ordinary table",
+        ),
+        (CDC_ONLY, "target_table", "does not exist, and mode cdc_only"),
+        (GOOD.target_server(used_connections=99), "target_connections", "1 tables need 1 connections"),
+        (
+            GOOD.pipeline(
+                target=Endpoint(PIPELINE.source.connection, "app", "public"), tables=(TableMapping(ORDERS, ORDERS),)
+            ),
+            "target_is_source",
+            "public.orders would be its own target",
+        ),
+        (
+            GOOD.having(others=(replace(PIPELINE, name="other"),)),
+            "target_shared",
+            "dbo.orders is also written by pipeline other",
+        ),
+        (
+            GOOD.pipeline(target=Endpoint(connection("x", "127.0.0.1"), "dwh", "dbo")).having(
+                others=(replace(PIPELINE, name="other", target=Endpoint(connection("y", "LOCALHOST"), "dwh", "dbo")),)
+            ),
+            "target_shared",
+            "also written by pipeline other",
+        ),
+        (GOOD.having(connect=ConnectFacts(CONNECT.plugins[:1], ())), "connect_plugins", "JdbcSinkConnector"),
+        (GOOD.having(connect=ConnectFacts(CONNECT.plugins[1:])), "connect_plugins", "PostgresConnector"),
+        (
+            GOOD.having(connect=ConnectFacts(CONNECT.plugins, ("topic.prefix: value is invalid",))),
+            "connect_accepts",
+            "topic.prefix: value is invalid",
+        ),
+        (with_columns(Carriage.REFUSED), "column_type", "orders.amount is double precision: NaN arrives as 0"),
+        (with_columns(Carriage.EXACT_IF_VALUES, rows=3), "column_type", "3 rows hold such a value"),
+        (
+            with_columns(Carriage.REFUSED).options(accept_inexact=("orders.amount",)),
+            "column_type",
+            "orders.amount is double precision",
+        ),
+        (GOOD.options(accept_inexact=("orders.amuont",)), "column_type", "names orders.amuont, which is no column"),
+    ],
+)
+def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> None:
+    (found,) = case.found()
+    assert (found.name, found.status) == (name, CheckStatus.FAIL)
+    assert what in found.what
+    assert found.fix
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "what"),
+    [
+        (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
+        (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
+        (FILLED.options(if_target_not_empty="replace"), "target_table", "will be dropped and made again"),
+        (with_columns(Carriage.EXACT_IF_VALUES), "column_type", "no row holds one now"),
+        (
+            with_columns(Carriage.EXACT_IF_VALUES, rows=3).options(accept_inexact=("orders.amount",)),
+            "column_type",
+            "(accepted)",
+        ),
+        (
+            GOOD.having(connect=ConnectUnavailableError("refused", hint="h")),
+            "connect_reachable",
+            "does not run: refused",
+        ),
+    ],
+)
+def test_what_one_should_know_is_a_warning(case: Case, name: str, what: str) -> None:
+    (found,) = case.found()
+    assert (found.name, found.status) == (name, CheckStatus.WARN)
+    assert what in found.what
+    assert found.fix
+
+
+def test_a_configured_connect_that_does_not_answer_fails() -> None:
+    away = ConnectUnavailableError("no answer", hint="look at it")
+    (found,) = GOOD.having(connect=away, is_connect_configured=True).found()
+    assert (found.name, found.status, found.fix) == ("connect_reachable", CheckStatus.FAIL, "look at it")
+
+
+def test_a_refused_login_is_the_check_that_fails_and_the_other_side_is_still_checked() -> None:
+    case = GOOD.having(
+        source=SourceError("password refused", hint="set it"), target=TargetError("no route", hint="dig")
+    )
+    assert [(found.name, found.what, found.fix) for found in case.found()] == [
+        ("source_login", "password refused", "set it"),
+        ("target_login", "no route", "dig"),
+    ]
+    only_source = GOOD.having(source=SourceError("password refused", hint="set it"))
+    assert {"target_login", "target_table", "connect_plugins"} <= {check.name for check in only_source.checks()}
+
+
+def test_all_tables_are_judged_not_the_first_alone() -> None:
+    mappings = tuple(TableMapping(name, TableName("dbo", name.name)) for name in (A_B, A_SPACE_B))
+    tables = {A_B: source_table(A_B), A_SPACE_B: replace(source_table(A_SPACE_B), primary_key=())}
+    found = GOOD.pipeline(tables=mappings).source(tables=tables).found()
+    assert [(check.name, check.table) for check in found] == [
+        ("table_key", "a b"),
+        ("topic_names", "a_b"),
+        ("topic_names", "a b"),
+    ]
+
+
+def test_a_topic_name_that_kafka_refuses_is_found_before() -> None:
+    long = TableName("s" * 200, "t" * 63)
+    case = GOOD.pipeline(tables=(TableMapping(long, COPY),)).source(tables={long: source_table(long)})
+    assert [check.name for check in case.found()] == ["topic_names"]
+
+
+def test_a_missing_unique_index_over_not_null_columns_is_proposed_when_there_is_one() -> None:
+    (found,) = GOOD.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("tenant", "number"),)).found()
+    assert found.fix == "add `key: [tenant, number]` to the table in the file"
+
+
+def test_missing_grants_are_statements_for_their_side_with_quoted_names() -> None:
+    odd = 'c"dc'
+    case = GOOD.source_server(role=odd, may_replicate=False, may_create_in_database=False).table(is_selectable=False)
+    case = case.target(may_create_in=False)
+    scripts = [(script.side, script.sql) for check in case.found() for script in check.scripts]
+    assert scripts == [
+        ("source", 'ALTER ROLE "c""dc" REPLICATION;'),
+        ("source", 'GRANT CREATE ON DATABASE "app" TO "c""dc";'),
+        ("source", 'GRANT SELECT ON TABLE "public"."orders" TO "c""dc";'),
+        ("target", 'GRANT USAGE, CREATE ON SCHEMA "dbo" TO "loader";'),
+    ]
+
+
+def test_only_leaves_that_are_not_full_yet_are_in_the_script() -> None:
+    leaves = tuple(LeafTable(TableName("public", f"orders_{n}"), "f" if n == 1 else "d", n) for n in (1, 2))
+    case = OWNERS.table(kind="p", is_owned_by_us=False, leaves=leaves)
+    (found,) = case.found()
+    assert [script.sql for script in found.scripts] == ['ALTER TABLE "public"."orders_2" REPLICA IDENTITY FULL;']
+
+
+def test_the_keys_of_the_json_are_the_contract() -> None:
+    (found,) = GOOD.table(columns=(column("v", generated="virtual"),)).found()
+    assert found.as_json() == {
+        "name": "table_virtual_columns",
+        "status": "fail",
+        "pipeline": "sales",
+        "table": "orders",
+        "column": "v",
+        "what": found.what,
+        "fix": found.fix,
+    }
+    assert {check.as_json()["table"] for check in GOOD.checks()} == {None}
