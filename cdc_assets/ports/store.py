@@ -18,9 +18,10 @@ from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, TableStat
 class Lease(Protocol):
     """The right to change one pipeline, held by one run or one sensor tick at a time.
 
-    Kept alive from the moment it is taken until it is released, by renewals while its owner works. Every method that changes something is one
-    transaction that first compares epoch and intent version: LeaseLostError when another holder took over or it ran out, IntentChangedError when the
-    operator's intent is no longer the version this lease serves. IllegalTransitionError for a step the tables in `model/status.py` do not have.
+    Kept alive from the moment it is taken until it is released, by renewals while its owner works. Every method that
+    changes something is one transaction that first compares epoch and intent version: LeaseLostError when another
+    holder took over or it ran out, IntentChangedError when the operator's intent is no longer the version this lease
+    serves. IllegalTransitionError for a step the tables in `model/status.py` do not have.
     """
 
     @property
@@ -36,10 +37,15 @@ class Lease(Protocol):
         """The intent version it serves."""
 
     def check(self) -> PipelineRecord:
-        """Return the pipeline as it is recorded now, when this lease may still act; called before every external action."""
+        """Return the pipeline as recorded now, when this lease may still act; called before every external action."""
 
-    def set_names(self, *, suffix: str, slot: str, publication: str, source_connector: str, sink_prefix: str) -> PipelineRecord:
-        """Record the outside names of this generation before anything of that name is made; a second call with others is refused."""
+    def set_names(
+        self, *, suffix: str, slot: str, publication: str, source_connector: str, sink_prefix: str
+    ) -> PipelineRecord:
+        """Record the outside names of this generation before anything of that name is made.
+
+        A second call with others is refused.
+        """
 
     def set_table_names(self, table: str, *, topic: str, sink_connector: str) -> None:
         """Record the topic and the sink connector of a table."""
@@ -48,22 +54,35 @@ class Lease(Protocol):
         """Change `full_load_status`; COMPLETED also stamps `full_load_completed_at` and needs `lsn`."""
 
     def set_cdc(self, status: CdcStatus, *, cause: str) -> None:
-        """Change `cdc_status`."""
+        """Change `cdc_status`.
+
+        RUNNING also serves the version when nothing more was asked for: else `status` would say it later.
+        """
 
     def set_table(self, table: str, state: TableState, *, cause: str) -> None:
-        """Change one table's state; LOADED is refused while its `load_lsn` is older than its `captured_from_lsn`, or missing where it loads."""
+        """Change one table's state.
+
+        Where the mode loads: LOADED is refused while its `load_lsn` is missing or older than its `captured_from_lsn`
+        (which a capturing mode needs), and CATCHING_UP and STREAMING while no load of it has become LOADED since the
+        last LOADING or `set_load_position`.
+        """
 
     def set_captured_from(self, tables: Sequence[str], lsn: Lsn) -> None:
         """Record from where the changes of these tables are complete; never moves a position that is recorded."""
 
-    def set_load_position(self, table: str, *, lsn: Lsn, start_offset: int, rows_estimated: int, bytes_estimated: int) -> None:
-        """Record the snapshot a table's load begins under, and set its progress to zero."""
+    def set_load_position(
+        self, table: str, *, lsn: Lsn, start_offset: int, rows_estimated: int, bytes_estimated: int
+    ) -> None:
+        """Record the snapshot a table's load begins under, and set its progress to zero.
+
+        Refused for a table that is loaded.
+        """
 
     def set_progress(self, table: str, *, rows: int, size_bytes: int) -> None:
         """Record rows and bytes loaded so far; no event."""
 
     def set_original_identity(self, table: str, identities: Mapping[str, str]) -> None:
-        """Record the replica identities to put back on `drop`; never overwrites what is recorded."""
+        """Record the replica identities to put back on `drop`; a leaf that is recorded keeps what is recorded."""
 
     def set_target_oid(self, table: str, oid: int) -> None:
         """Record the target table as we made it."""
@@ -105,26 +124,31 @@ class PipelineStore(Protocol):
     def write_intent(self, name: str, intent: Intent, *, cause: str) -> PipelineRecord:
         """Record what the operator wants.
 
-        The version rises when the intent changes, and also when RUNNING is asked for again after the last version was served and the pipeline is not
-        RUNNING or COMPLETED (a new try); otherwise nothing changes. A never-started pipeline may be STOPPED without a new version.
+        The version rises when the intent changes, and also when the same is asked for again after the last version was
+        served without reaching its aim (`is_aim_reached`: a new try); otherwise nothing changes. A never-started
+        pipeline is STOPPED already: no new version.
         """
 
     def take_lease(self, name: str, *, run_id: str, serves: int | None = None) -> AbstractContextManager[Lease]:
         """Hold the pipeline's lease for the length of a `with` block.
 
-        `serves`: the intent version this holder works for, default the one recorded now. LeaseHeldError while another holder's lease is alive.
-        A lease whose owner stopped renewing is dead after `lease_seconds` and can be taken.
+        `serves`: the intent version this holder works for, default the one recorded now. LeaseHeldError while another
+        holder's lease is alive. A lease whose owner stopped renewing is dead after `lease_duration` and can be taken;
+        the death is an event, and the last error while the version is unserved.
         """
 
     def note_run_asked(self, name: str, *, version: int, died: CdcAssetsError | None = None) -> int:
         """Count one more request of a run for this version, stamp `asked_at` and return the attempt (1 for the first).
 
-        `died`: the run before ended without a word; recorded as the pipeline's last error, with its event. A version that is no longer the newest is not
-        counted: IntentChangedError.
+        `died`: the run before ended without a word; recorded as the pipeline's last error, with its event. A version
+        that is no longer the newest is not counted: IntentChangedError.
         """
 
     def give_up(self, name: str, *, version: int, error: CdcAssetsError) -> bool:
-        """Serve a version whose runs died too often: statuses under way become FAILED and ERROR, with the error. False when a lease is alive."""
+        """Serve a version whose runs died too often: statuses under way become FAILED and ERROR, with the error.
+
+        False, and nothing done, when a lease is alive or the version is served or not the newest.
+        """
 
     def events(self, name: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
         """The pipeline's events with an id above `after`, oldest first."""

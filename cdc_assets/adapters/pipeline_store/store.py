@@ -176,7 +176,7 @@ class PostgresPipelineStore:
             return attempt
 
     def give_up(self, name: str, *, version: int, error: CdcAssetsError) -> bool:
-        """Serve a version whose runs died too often; False, and nothing done, with a lease alive or nothing to serve."""
+        """Serve a version whose runs died too often; False, and nothing done, if a lease is alive or it is served."""
         with self._database.change() as connection:
             ledger = self._lock(connection, name)
             if ledger.lease["lease_is_live"] or not _is_open(ledger, version):
