@@ -84,6 +84,12 @@ class SourceDatabase(Protocol):
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now; missing ones are left out."""
 
+    def count_inexact(self, table: TableName, conditions: Mapping[str, str]) -> Mapping[str, int]:
+        """Count, in one pass over the table, the rows for which each column's condition is true.
+
+        `conditions`: column to SQL text of `dialects.type_registry`. Only reads.
+        """
+
     def has_schema_usage(self, schema: str) -> bool:
         """Whether the schema exists and our role may use it."""
 

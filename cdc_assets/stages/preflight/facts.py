@@ -2,37 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from cdc_assets.dialects.type_registry import TypeVerdict
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.position import SlotPosition
 from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.model.table import ColumnDefinition, TableDefinition, TableName
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.ports.target import BookkeepingRow, TargetServer
 
 
-class Carriage(StrEnum):
-    """How faithfully a column's values arrive, by the type registry."""
-
-    EXACT = "exact"
-    EXACT_IF_VALUES = "exact_if_values"
-    REFUSED = "refused"
-
-
 @dataclass(frozen=True, slots=True)
 class ColumnFact:
-    """A copied column: `reason` and `remedy` unless exact, and how many rows hold a value that would not arrive."""
+    """A copied column, what the registry says of it, and how many rows hold a value that would not arrive as it is."""
 
     table: TableName
-    column: str
-    type: str
-    carriage: Carriage
-    reason: str = ""
-    remedy: str = ""
+    column: ColumnDefinition
+    verdict: TypeVerdict
     inexact_rows: int = 0
+
+    @property
+    def name(self) -> str:
+        """The column as `accept_inexact` names it."""
+        return f"{self.table.name}.{self.column.name}"
 
 
 @dataclass(frozen=True, slots=True)

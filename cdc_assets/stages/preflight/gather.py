@@ -14,6 +14,7 @@ from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts
 from cdc_assets.stages.preflight.stream_checks import ANY_SUFFIX, LONGEST_GENERATION
+from cdc_assets.stages.preflight.type_checks import read_columns
 
 Facts = TypeVar("Facts")
 
@@ -66,6 +67,7 @@ def _source(pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord |
         tables=tables,
         publication=source.publication(publication) if publication else None,
         slots=source.slots_like(f"cdc_{pipeline.name}_"),
+        columns=read_columns(pipeline, source, tables, record) if has_usage else (),
     )
 
 

@@ -1,45 +1,120 @@
 """Does every value of every copied column arrive as it is? What cannot is refused by name, or accepted by name."""
 
+from collections.abc import Mapping
+
+from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.stages.preflight.facts import Carriage, ColumnFact, SourceFacts
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import TableState
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.stages.preflight.facts import ColumnFact, SourceFacts
 from cdc_assets.stages.preflight.findings import Findings
 
 _CHECK = "column_type"
+_ALREADY_LOADED = frozenset(
+    {TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED}
+)
+
+
+def read_columns(
+    pipeline: Pipeline,
+    source: SourceDatabase,
+    tables: Mapping[TableName, TableDefinition],
+    record: PipelineRecord | None,
+) -> tuple[ColumnFact, ...]:
+    """Ask the registry about every copied column, and the source how many rows hold values that would not arrive.
+
+    Reads a table that has such columns once; not one whose rows were loaded already, and only what is not accepted.
+    """
+    loaded = {table.source_table for table in record.tables if table.state in _ALREADY_LOADED} if record else set()
+    facts: list[ColumnFact] = []
+    for mapping in pipeline.tables:
+        table = tables.get(mapping.source)
+        if table is None or table.kind not in {"r", "p"}:
+            continue
+        judged = [
+            ColumnFact(
+                table.name, column, judge(column, target_schema=pipeline.target.schema, captured=pipeline.mode.captures)
+            )
+            for column in table.copied_columns
+        ]
+        is_readable = table.is_selectable and not table.has_row_security
+        if is_readable and mapping.partition_key not in loaded:
+            judged = _with_counts(pipeline, source, table.name, judged)
+        facts.extend(judged)
+    return tuple(facts)
+
+
+def _with_counts(
+    pipeline: Pipeline, source: SourceDatabase, table: TableName, facts: list[ColumnFact]
+) -> list[ColumnFact]:
+    conditions = {
+        fact.column.name: fact.verdict.inexact_condition
+        for fact in facts
+        if fact.verdict.inexact_condition is not None and fact.name not in pipeline.options.accept_inexact
+    }
+    if not conditions:
+        return facts
+    counts = source.count_inexact(table, conditions)
+    return [ColumnFact(table, fact.column, fact.verdict, counts.get(fact.column.name, 0)) for fact in facts]
 
 
 def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
     """Add a finding for every column whose type or values cannot be carried exactly."""
     accepted = frozenset(pipeline.options.accept_inexact)
+    only_now: list[ColumnFact] = []
     for fact in source.columns:
-        if fact.carriage is not Carriage.EXACT:
-            _judge(fact, findings, is_accepted=f"{fact.table.name}.{fact.column}" in accepted)
+        what = f"{fact.name} is {fact.column.type.formatted}"
+        table, column = fact.table.name, fact.column.name
+        match fact.verdict.verdict:
+            case Verdict.EXACT:
+                continue
+            case Verdict.REFUSED:
+                findings.fail(
+                    _CHECK, f"{what}, which cannot be carried exactly", fact.verdict.remedy, table=table, column=column
+                )
+            case Verdict.EXACT_IF_VALUES if fact.name in accepted:
+                what = f"{what}: {fact.verdict.inexact_values} arrive as something else, which the file accepts"
+                findings.warn(
+                    _CHECK,
+                    what,
+                    f"remove {fact.name} from options.accept_inexact to refuse them",
+                    table=table,
+                    column=column,
+                )
+            case Verdict.EXACT_IF_VALUES if fact.inexact_rows:
+                what = f"{what}: {fact.verdict.inexact_values} would arrive as something else, and "
+                count = "1 row holds one" if fact.inexact_rows == 1 else f"{fact.inexact_rows} rows hold one"
+                findings.fail(_CHECK, what + count, fact.verdict.remedy, table=table, column=column)
+            case Verdict.EXACT_IF_VALUES:
+                only_now.append(fact)
+    _warn_of_later_values(only_now, findings)
     _check_accepted(pipeline, source, findings)
     findings.pass_unless_found(_CHECK, f"all {len(source.columns)} columns are carried exactly")
 
 
-def _judge(fact: ColumnFact, findings: Findings, *, is_accepted: bool) -> None:
-    table, name = fact.table.name, f"{fact.table.name}.{fact.column}"
-    what = f"{name} is {fact.type}: {fact.reason}"
-    if fact.carriage is Carriage.REFUSED:
-        findings.fail(_CHECK, what, fact.remedy, table=table, column=fact.column)
-    elif is_accepted:
-        findings.warn(_CHECK, f"{what} (accepted)", fact.remedy, table=table, column=fact.column)
-    elif fact.inexact_rows:
-        fix = f"{fact.remedy}, or add {name} to options.accept_inexact"
-        findings.fail(
-            _CHECK, f"{what}; {fact.inexact_rows} rows hold such a value", fix, table=table, column=fact.column
+def _warn_of_later_values(facts: list[ColumnFact], findings: Findings) -> None:
+    """Tell once for all columns: a warning a column would hide the others."""
+    by_values: dict[str, list[str]] = {}
+    for fact in facts:
+        by_values.setdefault(fact.verdict.inexact_values, []).append(fact.name)
+    for values, names in by_values.items():
+        findings.warn(
+            _CHECK,
+            f"{values} would arrive as something else; no row holds one now in {', '.join(names)}",
+            "keep such values out with a CHECK constraint on the source",
         )
-    else:
-        findings.warn(_CHECK, f"{what}; no row holds one now", fact.remedy, table=table, column=fact.column)
 
 
 def _check_accepted(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
     for entry in pipeline.options.accept_inexact:
-        mapping = next((each for each in pipeline.tables if entry.startswith(f"{each.source.name}.")), None)
-        table = source.tables.get(mapping.source) if mapping is not None else None
-        if mapping is None or table is None:
-            continue
-        column = entry.removeprefix(f"{mapping.source.name}.")
-        if column not in {each.name for each in table.columns}:
-            what = f"options.accept_inexact names {entry}, which is no column of {mapping.source}"
-            findings.fail(_CHECK, what, "correct or remove the entry", table=mapping.partition_key, column=column)
+        columns = {
+            f"{mapping.source.name}.{column.name}"
+            for mapping in pipeline.tables
+            if mapping.source in source.tables
+            for column in source.tables[mapping.source].columns
+        }
+        if entry not in columns:
+            what = f"options.accept_inexact names {entry}, which is no column of a table of this pipeline"
+            findings.fail(_CHECK, what, "correct or remove the entry")

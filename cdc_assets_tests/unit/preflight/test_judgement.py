@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from cdc_assets.dialects.type_registry import TypeVerdict, Verdict
 from cdc_assets.model.errors import ConnectUnavailableError, SourceError, TargetError
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
-from cdc_assets.stages.preflight.facts import Carriage, ColumnFact, ConnectFacts
+from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts
 from cdc_assets_tests.unit.preflight.facts import (
     BOOKKEEPING,
     CONNECT,
@@ -50,9 +51,9 @@ FLAWED = (
 A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
 
 
-def with_columns(carriage: Carriage, *, rows: int = 0) -> Case:
-    fact = ColumnFact(ORDERS, "amount", "double precision", carriage, "NaN arrives as 0", "exclude it", rows)
-    return GOOD.source(columns=(fact,))
+def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
+    judged = TypeVerdict("float8", verdict, inexact_values="NaN and Infinity", remedy="change it")
+    return GOOD.source(columns=(ColumnFact(ORDERS, column("amount"), judged, rows),))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def with_columns(carriage: Carriage, *, rows: int = 0) -> Case:
         pytest.param(LOAD_ONLY.having(connect=None), id="load only needs no Connect"),
         pytest.param(GOOD.source(slots=(slot("cdc_sales_eu_1_abcdef"),)), id="the slot of sales_eu is not sales' slot"),
         pytest.param(GOOD.table(kind="p"), id="a partitioned table"),
-        pytest.param(with_columns(Carriage.EXACT), id="an exact column"),
+        pytest.param(with_columns(Verdict.EXACT), id="an exact column"),
     ],
 )
 def test_what_is_in_order_passes(case: Case) -> None:
@@ -233,12 +234,16 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "connect_accepts",
             "topic.prefix: value is invalid",
         ),
-        (with_columns(Carriage.REFUSED), "column_type", "orders.amount is double precision: NaN arrives as 0"),
-        (with_columns(Carriage.EXACT_IF_VALUES, rows=3), "column_type", "3 rows hold such a value"),
+        (with_columns(Verdict.REFUSED), "column_type", "orders.amount is integer, which cannot be carried"),
         (
-            with_columns(Carriage.REFUSED).options(accept_inexact=("orders.amount",)),
+            with_columns(Verdict.EXACT_IF_VALUES, rows=3),
             "column_type",
-            "orders.amount is double precision",
+            "NaN and Infinity would arrive as something else, and 3 rows hold one",
+        ),
+        (
+            with_columns(Verdict.REFUSED).options(accept_inexact=("orders.amount",)),
+            "column_type",
+            "orders.amount is integer, which cannot be carried",
         ),
         (GOOD.options(accept_inexact=("orders.amuont",)), "column_type", "names orders.amuont, which is no column"),
     ],
@@ -256,11 +261,11 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
         (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
         (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
         (FILLED.options(if_target_not_empty="replace"), "target_table", "will be dropped and made again"),
-        (with_columns(Carriage.EXACT_IF_VALUES), "column_type", "no row holds one now"),
+        (with_columns(Verdict.EXACT_IF_VALUES), "column_type", "no row holds one now in orders.amount"),
         (
-            with_columns(Carriage.EXACT_IF_VALUES, rows=3).options(accept_inexact=("orders.amount",)),
+            with_columns(Verdict.EXACT_IF_VALUES, rows=3).options(accept_inexact=("orders.amount",)),
             "column_type",
-            "(accepted)",
+            "which the file accepts",
         ),
         (
             GOOD.having(connect=ConnectUnavailableError("refused", hint="h")),
