@@ -1,0 +1,65 @@
+"""What changes nothing: the preflight and the plan of a start."""
+
+from collections.abc import Sequence
+
+from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.preflight import PreflightCheck
+from cdc_assets.planning.start_plan import StartPlan
+from cdc_assets.settings import Settings
+from cdc_assets.stages.context import StageContext
+from cdc_assets.stages.plan import plan as plan_start
+from cdc_assets.stages.preflight import Neighbours, preflight
+from cdc_assets.wiring.parts import (
+    connect_secrets,
+    load_definitions,
+    open_connect,
+    open_source,
+    open_store,
+    open_target,
+)
+
+_PATIENCE_SECONDS = 5
+
+
+def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
+    """Run every preflight check of a pipeline; StateDatabaseError when there is no state database to ask."""
+    return preflight(
+        pipeline,
+        Neighbours(
+            source=lambda: open_source(pipeline),
+            target=lambda: open_target(pipeline),
+            connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
+            secrets=connect_secrets(settings) if pipeline.mode.captures else None,
+            is_connect_configured=not settings.is_embedded_connect,
+        ),
+        others=load_definitions(settings).pipelines,
+        record=open_store(settings).find(pipeline.name),
+    )
+
+
+def preflight_checks(settings: Settings, pipeline: Pipeline, context: StageContext) -> Sequence[PreflightCheck]:
+    """The checks of a run, on the sessions and the record it has already."""
+    return preflight(
+        pipeline,
+        Neighbours(
+            source=lambda: context.source,
+            target=lambda: context.target,
+            connect=context.connect if pipeline.mode.captures else None,
+            secrets=connect_secrets(settings) if pipeline.mode.captures else None,
+            # A run that is to stream needs Connect now, embedded or not.
+            is_connect_configured=True,
+        ),
+        others=load_definitions(settings).pipelines,
+        record=context.lease.check(),
+    )
+
+
+def plan(settings: Settings, pipeline: Pipeline) -> StartPlan:
+    """What a start would do; changes nothing."""
+    return plan_start(
+        pipeline,
+        source=open_source(pipeline),
+        target=open_target(pipeline),
+        secrets=connect_secrets(settings),
+        record=open_store(settings).find(pipeline.name),
+    )

@@ -1,0 +1,122 @@
+"""The choice of adapters: which implementation stands behind each port, made from the settings."""
+
+from collections.abc import Callable
+from functools import cache
+
+from cdc_assets.adapters import definition_files
+from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets, RemoteConnectSecrets
+from cdc_assets.adapters.kafka import Kafka
+from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.adapters.pipeline_store import PostgresPipelineStore
+from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.secret_reader import read_secret
+from cdc_assets.adapters.system_clock import SystemClock
+from cdc_assets.migrations import migrate as migrate_database
+from cdc_assets.model.pipeline import Definitions, Endpoint, Pipeline, SecretReference
+from cdc_assets.model.report import LoadProgress
+from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.ports.store import Lease, PipelineStore
+from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
+from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.settings import Settings, inherited_environment
+from cdc_assets.stages.context import StageContext
+
+Log = Callable[[str], None]
+_NO_EPOCH = 0
+
+
+def load_settings() -> Settings:
+    """Read the settings in force; SettingsError names what cannot be used."""
+    return Settings.load()
+
+
+def load_definitions(settings: Settings) -> Definitions:
+    """Read every pipeline file; bad ones are listed, never raised."""
+    return definition_files.load(settings.pipelines_dir, settings.connections_file)
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the state database to the newest revision; StateDatabaseError when it does not answer."""
+    migrate_database(settings.database_url)
+
+
+def open_store(settings: Settings) -> PipelineStore:
+    """The state database; one pool of sessions a process and URL."""
+    return _store(settings.database_url)
+
+
+@cache
+def _store(database_url: str) -> PostgresPipelineStore:
+    return PostgresPipelineStore(database_url)
+
+
+def open_connect(settings: Settings, *, patience_seconds: float = 60) -> ConnectCluster:
+    """The Kafka Connect cluster."""
+    return KafkaConnect(settings.connect_url, patience_seconds=patience_seconds)
+
+
+def open_kafka(settings: Settings) -> KafkaCluster:
+    """The Kafka cluster."""
+    return Kafka(settings.kafka_bootstrap)
+
+
+def connect_secrets(settings: Settings) -> ConnectSecrets:
+    """How passwords reach Kafka Connect: by our files when it is the embedded one."""
+    if settings.is_embedded_connect:
+        return EmbeddedConnectSecrets(settings.connect_secrets_dir, _secret)
+    return RemoteConnectSecrets()
+
+
+def open_source(pipeline: Pipeline, *, epoch: int = _NO_EPOCH, log: Log | None = None) -> SourceDatabase:
+    """The pipeline's source database; SecretMissingError when there is no password to be had."""
+    return PostgresSource(
+        pipeline.source,
+        password=_password(pipeline.source),
+        pipeline=pipeline.name,
+        epoch=epoch,
+        clock=SystemClock(),
+        on_wait=log or _silent,
+    )
+
+
+def open_target(pipeline: Pipeline, *, epoch: int = _NO_EPOCH) -> TargetDatabase:
+    """The pipeline's target database; SecretMissingError when there is no password to be had."""
+    return PostgresTarget(pipeline.target, password=_password(pipeline.target), pipeline=pipeline.name, epoch=epoch)
+
+
+def stage_context(
+    settings: Settings,
+    pipeline: Pipeline,
+    lease: Lease,
+    *,
+    log: Log,
+    progress: Callable[[LoadProgress], None] | None = None,
+) -> StageContext:
+    """Everything a stage works with; nothing connects before it is used."""
+    return StageContext(
+        pipeline=pipeline,
+        lease=lease,
+        source=open_source(pipeline, epoch=lease.epoch, log=log),
+        target=open_target(pipeline, epoch=lease.epoch),
+        connect=open_connect(settings),
+        kafka=open_kafka(settings),
+        clock=SystemClock(),
+        log=log,
+        progress=progress or _silent_progress,
+    )
+
+
+def _password(endpoint: Endpoint) -> str:
+    return _secret(endpoint.connection.password)
+
+
+def _secret(reference: SecretReference) -> str:
+    return read_secret(reference, environment=inherited_environment().get)
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def _silent_progress(progress: LoadProgress) -> None:
+    """Tell nobody."""
