@@ -14,7 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from cdc_assets.embedded import jars
 from cdc_assets.embedded.stack import Stack
-from cdc_assets.embedded.supervisor import StopRequested, end_supervisor
+from cdc_assets.embedded.supervisor import StopRequested, end_supervisor, make_home
 from cdc_assets.model.errors import CdcAssetsError, EmbeddedStackError
 from cdc_assets.settings import Settings, checkout
 
@@ -115,7 +115,8 @@ class _Listener:
 
 
 def _start_in_background(settings: Settings, *, insecure_ui: bool) -> None:
-    settings.logs_dir.mkdir(parents=True, exist_ok=True)
+    make_home(settings.home)
+    settings.logs_dir.mkdir(exist_ok=True, mode=0o700)
     log = settings.logs_dir / "up.log"
     reading, writing = os.pipe()
     command = [sys.executable, "-m", "cdc_assets.cli", "up", "--ready-fd", str(writing)]

@@ -38,7 +38,7 @@ class Worker:
 
     def process(self) -> ServerProcess:
         """Return the worker, not started."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
         properties = self.directory / "worker.properties"
         logging = self.directory / "log4j2.yaml"

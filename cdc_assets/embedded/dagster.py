@@ -39,7 +39,7 @@ class DagsterServers:
     def prepare(self) -> None:
         """Write DAGSTER_HOME: the instance's settings from the checkout, the workspace for our code server."""
         home = self.settings.dagster_home
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(checkout() / "dagster.yaml", home / "dagster.yaml")
         server = f"{{host: 127.0.0.1, port: {self.grpc_port}, location_name: {LOCATION}}}"
         (home / "workspace.yaml").write_text(f"load_from:\n  - grpc_server: {server}\n", encoding="utf-8")

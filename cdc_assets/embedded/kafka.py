@@ -31,7 +31,8 @@ class Broker:
 
     def process(self) -> ServerProcess:
         """Return the broker, not started; its storage is formatted afterwards."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        # Topics hold row values: no one else on the machine reads them.
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         properties = self.directory / "broker.properties"
         logging = self.directory / "log4j2.yaml"
         properties.write_text(self._properties(), encoding="utf-8")
@@ -79,7 +80,7 @@ class Broker:
             capture_output=True,
             text=True,
         )
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("a", encoding="utf-8") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:

@@ -141,7 +141,7 @@ class PostgresCluster:
                 capture_output=True,
                 text=True,
             )
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("a", encoding="utf-8") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:

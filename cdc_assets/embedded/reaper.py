@@ -11,7 +11,7 @@ import sys
 import psutil
 
 MARK = "CDC_STACK_ID"
-GRACE_SECONDS = 3
+GRACE_SECONDS = 1
 
 
 def marked_processes(stack_id: str) -> list[psutil.Process]:

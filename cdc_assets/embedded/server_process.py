@@ -72,7 +72,7 @@ class ServerProcess(Executor):
 
     def launch(self) -> Self:
         """Start the process without waiting; `await_ready` waits."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("ab") as stream:
             self._stdout = stream
             mirakuru.SimpleExecutor.start(self)

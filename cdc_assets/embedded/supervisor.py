@@ -110,10 +110,18 @@ class Supervisor:
             self._report(str(error))
 
 
+def make_home(home: Path) -> None:
+    """Make the state directory exist.
+
+    Root's PostgreSQL, which runs as nobody, has to pass through it; the parts inside are closed to others.
+    """
+    home.mkdir(parents=True, exist_ok=True, mode=0o711)
+
+
 @contextmanager
 def sole_supervisor(home: Path) -> Iterator[None]:
     """Hold the state directory; raises EmbeddedStackError when another supervisor does."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(home)
     with (home / LOCK_FILE).open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
