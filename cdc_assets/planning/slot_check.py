@@ -1,0 +1,93 @@
+"""May this slot be used for a start or restart of the source connector? Pure; asked before every one of them.
+
+Debezium makes a missing slot itself, at "now": everything between would be gone without a word. A slot that stands
+beyond what Kafka acknowledged was made anew or moved by somebody.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cdc_assets.model.errors import SlotError
+from cdc_assets.model.position import Lsn, SlotPosition
+
+PLUGIN = "pgoutput"
+
+
+class SlotVerdict(StrEnum):
+    """What the slot is good for; all but USABLE and ACTIVE mean that changes may be gone, or that it is not ours."""
+
+    USABLE = "USABLE"
+    ACTIVE = "ACTIVE"
+    MISSING = "MISSING"
+    FOREIGN = "FOREIGN"
+    LOST = "LOST"
+    AHEAD = "AHEAD"
+
+
+# Changes are gone: the tables must be loaded again.
+CHANGES_GONE = frozenset({SlotVerdict.MISSING, SlotVerdict.LOST, SlotVerdict.AHEAD})
+
+
+@dataclass(frozen=True, slots=True)
+class SlotCheck:
+    """The verdict with its sentence and the way out."""
+
+    verdict: SlotVerdict
+    what: str
+    fix: str = ""
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether the source connector may be started on it."""
+        return self.verdict is SlotVerdict.USABLE
+
+    @property
+    def loses_changes(self) -> bool:
+        """Whether every captured table has to be loaded again."""
+        return self.verdict in CHANGES_GONE
+
+    def error(self) -> SlotError:
+        """The verdict as an error."""
+        return SlotError(self.what, hint=self.fix)
+
+
+def check_slot(
+    slot: SlotPosition | None, *, name: str, database: str, delivered: Lsn | None, captured_from: Lsn
+) -> SlotCheck:
+    """Judge a slot that was read BEFORE `delivered`, the highest position Kafka acknowledged.
+
+    `captured_from`: from where the oldest table's changes have to be there; the limit while nothing has been delivered.
+    """
+    reload_fix = "its tables have to be loaded again: ./cdc drop the pipeline and start it anew"
+    if slot is None:
+        return SlotCheck(
+            SlotVerdict.MISSING, f"replication slot {name} is gone: changes since then are lost", reload_fix
+        )
+    if slot.database != database or slot.plugin != PLUGIN:
+        return SlotCheck(
+            SlotVerdict.FOREIGN,
+            f"replication slot {name} belongs to database {slot.database} and plugin {slot.plugin}, "
+            f"not to {database} and {PLUGIN}",
+            "find out who made it; drop it or ./cdc drop the pipeline and start it anew",
+        )
+    if slot.wal_status == "lost":
+        return SlotCheck(
+            SlotVerdict.LOST,
+            f"replication slot {name} is lost: the server kept too little WAL (max_slot_wal_keep_size)",
+            reload_fix,
+        )
+    limit = captured_from if delivered is None else max(delivered, captured_from)
+    if slot.confirmed_flush_lsn > limit:
+        return SlotCheck(
+            SlotVerdict.AHEAD,
+            f"replication slot {name} stands at {slot.confirmed_flush_lsn}, beyond {limit}, the last position that "
+            "Kafka acknowledged: it was made anew or moved, changes between are lost",
+            reload_fix,
+        )
+    if slot.is_active:
+        return SlotCheck(
+            SlotVerdict.ACTIVE,
+            f"replication slot {name} is in use by process {slot.active_pid} of the source server",
+            "wait until its session ends, or end it on the source (pg_terminate_backend)",
+        )
+    return SlotCheck(SlotVerdict.USABLE, f"replication slot {name} is usable from {slot.confirmed_flush_lsn}")

@@ -1,0 +1,287 @@
+"""Step 2, second half: a sink connector for each loaded table, and the proof that changes flow.
+
+A sink is made STOPPED, its first offset is set to where its load began, then it is resumed. RUNNING is written only
+when a marker emitted afterwards has passed the source connector and every sink (`stages/marker`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from cdc_assets.model.errors import CdcAssetsError, ConnectorError, NotFlowingError, WaitTimeoutError
+from cdc_assets.model.pipeline import Mode
+from cdc_assets.model.record import TableRecord
+from cdc_assets.model.report import TableOutcome
+from cdc_assets.model.status import CdcStatus, Intent, TableState
+from cdc_assets.planning.connector_configs import sink_application, sink_config
+from cdc_assets.planning.sink_failures import SinkFailure, classify
+from cdc_assets.ports.streaming import ConnectorReport, ConnectSecrets
+from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.context import StageContext
+from cdc_assets.stages.marker import Marker, MarkerView, look
+
+_STANDSTILL = timedelta(seconds=90)
+_SESSIONS_GONE = timedelta(seconds=60)
+_LOOK_SECONDS = 0.5
+_TELL_SECONDS = 10.0
+_FLOWING = frozenset({TableState.CATCHING_UP, TableState.STREAMING})
+
+
+def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecrets) -> Mapping[str, TableOutcome]:
+    """Make sinks run for the selected tables that are ready, and wait until a marker has passed through all that flow.
+
+    Afterwards those tables are STREAMING and `cdc_status` is RUNNING. A table whose sink refuses a record or meets a
+    gap is left in trouble with its cause, the others go on. ConnectorError when the source connector or, for a cause
+    outside the data, a sink failed; NotFlowingError naming what stands still.
+    """
+    outcomes: dict[str, TableOutcome] = {}
+    ready = [table for table in _selected(context, tables) if _is_ready(context, table)]
+    reports = context.connect.reports() if ready else {}
+    uniques = _other_unique_indexes(context, ready)
+    for table in ready:
+        try:
+            _ensure_sink(context, table, reports, secrets, has_other_unique_index=uniques[table.source_table])
+            outcomes[table.source_table] = TableOutcome()
+        except _GapError as error:
+            context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
+            outcomes[table.source_table] = TableOutcome(error=error)
+    flow = _Flow(context, _flowing_sinks(context))
+    if not flow.sinks:
+        raise ConnectorError(
+            f"no sink connector of {context.pipeline.name} can run: {_first(outcomes)}", hint="see the tables' errors"
+        )
+    passed = flow.wait()
+    outcomes |= {name: TableOutcome(error=failure) for name, failure in flow.failed.items()}
+    if not flow.sinks:
+        first = next(iter(flow.failed.values()))
+        raise ConnectorError(f"no sink connector of {context.pipeline.name} runs: {first.message}", hint=first.hint)
+    for name in flow.sinks:
+        context.lease.set_table(name, TableState.STREAMING, cause=f"a marker at {passed.marker.lsn} passed")
+        context.lease.clear_table_error(name)
+    context.lease.set_cdc(CdcStatus.RUNNING, cause=f"a marker at {passed.marker.lsn} passed source and sinks")
+    context.log("Step 2: CDC status set to RUNNING and persisted to database")
+    return outcomes
+
+
+class _GapError(ConnectorError):
+    """The records a sink has to begin with are not in its topic."""
+
+    code = "CONNECTOR_GAP"
+
+
+def _selected(context: StageContext, tables: Sequence[str]) -> list[TableRecord]:
+    record = context.lease.check()
+    wanted = {mapping.partition_key for mapping in context.pipeline.tables} & set(tables)
+    return [table for table in record.tables if table.source_table in wanted]
+
+
+def _is_ready(context: StageContext, table: TableRecord) -> bool:
+    ready = {TableState.LOADED, *_FLOWING}
+    if context.pipeline.mode is Mode.CDC_ONLY:
+        ready.add(TableState.PREPARED)
+    # A table in quarantine that is loaded gets its next try with each start.
+    ready.add(TableState.QUARANTINED)
+    return table.state in ready and table.intent is Intent.RUNNING
+
+
+def _other_unique_indexes(context: StageContext, tables: Sequence[TableRecord]) -> Mapping[str, bool]:
+    mappings = {table.source_table: context.pipeline.mapping(table.source_table) for table in tables}
+    definitions = context.target.describe([mapping.target for mapping in mappings.values()])
+    found = {}
+    for table, mapping in mappings.items():
+        definition = definitions.get(mapping.target)
+        if definition is None:
+            raise ConnectorError(
+                f"target table {mapping.target} is gone", hint="./cdc drop the pipeline and start it anew", table=table
+            )
+        found[table] = any(
+            index.is_unique and set(index.columns) != set(mapping.key or definition.primary_key)
+            for index in definition.indexes
+        )
+    return found
+
+
+def _ensure_sink(
+    context: StageContext,
+    table: TableRecord,
+    reports: Mapping[str, ConnectorReport],
+    secrets: ConnectSecrets,
+    *,
+    has_other_unique_index: bool,
+) -> None:
+    name, topic = table.sink_connector_name, table.topic
+    if name is None or topic is None:
+        msg = f"table {table.source_table} has no recorded topic and sink"
+        raise ConnectorError(msg, hint="start the whole pipeline: the source connector comes first")
+    config = sink_config(
+        context.pipeline.mapping(table.source_table),
+        context.pipeline.target,
+        secrets.ensure(context.pipeline.target.connection),
+        name=name,
+        topic=topic,
+        has_other_unique_index=has_other_unique_index,
+    )
+    context.lease.check()
+    if name in reports and reports[name].says_running and context.connect.config(name) == config:
+        context.log(f"Step 2: Sink connector {name} runs already, left alone")
+    else:
+        context.connect.ensure_stopped_connector(name, config)
+        # A task that hangs in the target could still write what a newer one has overtaken.
+        wait_until_sessions_are_gone(context, context.target, name)
+        offset = _first_offset(context, table, name, topic)
+        context.lease.check()
+        context.connect.resume(name)
+        context.log(f"Step 2: Sink connector {name} started at record {offset} of {topic}")
+    if table.state is not TableState.STREAMING:
+        context.lease.set_table(table.source_table, TableState.CATCHING_UP, cause=f"sink connector {name} was started")
+
+
+def _first_offset(context: StageContext, table: TableRecord, name: str, topic: str) -> int:
+    """Return where the STOPPED sink will begin, set to the recorded offset when it has committed none yet."""
+    committed = context.kafka.committed({name: topic})[name]
+    end = context.kafka.end_offsets([topic])[topic]
+    offset = committed if committed is not None else table.start_offset or 0
+    # Connect takes any number, and a number beyond the end would skip what is written up to it.
+    if not 0 <= offset <= end:
+        raise _GapError(
+            f"sink connector {name} would begin at record {offset} of {topic}, which ends at {end}: records are gone",
+            hint="the table has to be loaded again: ./cdc drop the pipeline and start it anew",
+            table=table.source_table,
+        )
+    if committed is None:
+        context.lease.check()
+        context.connect.set_sink_offset(name, topic, offset)
+    return offset
+
+
+def wait_until_sessions_are_gone(context: StageContext, target: TargetDatabase, sink: str) -> None:
+    """Return when the target has no session of that sink left; WaitTimeoutError when they do not end."""
+    application = sink_application(sink)
+    waiting = Retrying(
+        stop=stop_after_delay(_SESSIONS_GONE),
+        wait=wait_fixed(0.2),
+        sleep=context.clock.sleep,
+        retry=retry_if_result(lambda sessions: sessions > 0),
+    )
+    try:
+        waiting(target.sessions_of, application)
+    except RetryError as error:
+        raise WaitTimeoutError(
+            f"the target still has sessions of {sink} {_SESSIONS_GONE.seconds} s after it was stopped",
+            hint=f"end the sessions with application_name {application} on the target, then try again",
+        ) from error
+
+
+def _flowing_sinks(context: StageContext) -> dict[str, tuple[str, str]]:
+    """Table -> (sink, topic) of every table through which a marker has to pass."""
+    record = context.lease.check()
+    return {
+        table.source_table: (table.sink_connector_name, table.topic)
+        for table in record.tables
+        if table.state in _FLOWING and table.sink_connector_name is not None and table.topic is not None
+    }
+
+
+@dataclass
+class _Flow:
+    """A wait for a marker: who it still has to pass, who failed meanwhile."""
+
+    context: StageContext
+    sinks: dict[str, tuple[str, str]]
+    failed: dict[str, CdcAssetsError] = field(default_factory=dict)
+    _footprint: str = ""
+    _moved_at: float = 0.0
+    _told_at: float = 0.0
+
+    def wait(self) -> MarkerView:
+        """Return when a marker has passed all sinks that are left; raises as `apply` says."""
+        context = self.context
+        self._moved_at = self._told_at = context.clock.monotonic()
+        source_connector = context.names().source_connector
+        marker = Marker(context.source.emit_marker())
+
+        def step() -> MarkerView:
+            nonlocal marker
+            context.lease.check()
+            self._remove_failed(context.connect.reports(), source_connector)
+            view = look(
+                marker,
+                source_connector=source_connector,
+                sinks=dict(self.sinks.values()),
+                connect=context.connect,
+                kafka=context.kafka,
+            )
+            marker = view.marker
+            self._watch(view)
+            return view
+
+        waiting = Retrying(
+            stop=self._stands_still,
+            wait=wait_fixed(_LOOK_SECONDS),
+            sleep=context.clock.sleep,
+            retry=retry_if_result(lambda view: not view.has_passed),
+        )
+        try:
+            return waiting(step)
+        except RetryError as error:
+            view: MarkerView = error.last_attempt.result()
+            raise NotFlowingError(
+                f"nothing has moved for {_STANDSTILL.seconds} s: {view.waits_for}",
+                hint="see the logs of Kafka Connect and of the database named; then start again",
+            ) from error
+
+    def _remove_failed(self, reports: Mapping[str, ConnectorReport], source_connector: str) -> None:
+        source = reports.get(source_connector)
+        if source is None:
+            msg = f"source connector {source_connector} is gone"
+            raise ConnectorError(msg, hint="start the pipeline again")
+        if source.failure is not None:
+            raise ConnectorError(
+                f"source connector {source_connector} failed: {source.failure}",
+                hint="mend the cause; it is restarted by itself, or start the pipeline again",
+            )
+        for table, (sink, _) in list(self.sinks.items()):
+            failure = reports[sink].failure if sink in reports else "it is gone from Kafka Connect"
+            if failure is not None:
+                self._fail(table, sink, failure)
+
+    def _fail(self, table: str, sink: str, cause: str) -> None:
+        error = sink_error(table, sink, cause)
+        match classify(cause):
+            case SinkFailure.OTHER:
+                raise error
+            case SinkFailure.REFUSED_RECORD:
+                self.context.lease.fail_table(table, TableState.QUARANTINED, error)
+            case SinkFailure.GAP:
+                self.context.lease.fail_table(table, TableState.RESYNC_REQUIRED, error)
+        self.failed[table] = error
+        del self.sinks[table]
+
+    def _watch(self, view: MarkerView) -> None:
+        now = self.context.clock.monotonic()
+        if view.footprint != self._footprint:
+            self._footprint, self._moved_at = view.footprint, now
+        if not view.has_passed and now - self._told_at >= _TELL_SECONDS:
+            self._told_at = now
+            self.context.log(f"Step 2: Catching up: {view.waits_for}")
+
+    def _stands_still(self, _: RetryCallState) -> bool:
+        return self.context.clock.monotonic() - self._moved_at > _STANDSTILL.total_seconds()
+
+
+def sink_error(table: str, sink: str, cause: str) -> ConnectorError:
+    """The sentence for a failed sink: what, where, why, and what to do by the kind of cause."""
+    hints = {
+        SinkFailure.REFUSED_RECORD: "mend the target table or the row; the sink is tried again by itself",
+        SinkFailure.GAP: "the table has to be loaded again: ./cdc drop the pipeline and start it anew",
+        SinkFailure.OTHER: "mend the cause; the sink is restarted by itself, or start the pipeline again",
+    }
+    return ConnectorError(
+        f"sink connector {sink} of table {table} failed: {cause}", hint=hints[classify(cause)], table=table
+    )
+
+
+def _first(outcomes: Mapping[str, TableOutcome]) -> str:
+    return next((outcome.error.message for outcome in outcomes.values() if outcome.error), "no table is loaded")
