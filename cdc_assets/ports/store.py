@@ -94,7 +94,7 @@ class Lease(Protocol):
         """Forget a table's last error: its cause is gone."""
 
     def fail(self, step: str, error: CdcAssetsError) -> None:
-        """Record the pipeline's last error, its code and the step that failed; the statuses are changed by the caller."""
+        """Record the pipeline's last error, its code and the step that failed; the statuses are the caller's."""
 
     def clear_error(self) -> None:
         """Forget the pipeline's last error: its cause is gone."""
@@ -110,7 +110,7 @@ class PipelineStore(Protocol):
     """The state database. StateDatabaseError when it does not answer."""
 
     def ensure_pipeline(self, pipeline: Pipeline) -> PipelineRecord:
-        """Record a pipeline of the files and its tables, when they are not recorded yet; idempotent, changes no state.
+        """Record a pipeline of the files and its tables where they are not recorded; idempotent, changes no state.
 
         A change of mode is taken up while nothing was started. Tables that left the file stay recorded.
         """
