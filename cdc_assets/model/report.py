@@ -68,3 +68,12 @@ class SyncReport:
                 if outcome.error is not None:
                     errors.setdefault(table, outcome.error)
         return errors
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """What `drop` removed, and what it still found afterwards: nothing, when it went well. An entry names one thing."""
+
+    pipeline: str
+    removed: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
