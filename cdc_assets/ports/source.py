@@ -1,4 +1,7 @@
-"""The source database as the stages see it. Every method may raise SourceError; nothing of the source's rows is ever logged."""
+"""The source database as the stages see it.
+
+Every method may raise SourceError; nothing of the source's rows is ever logged.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -50,7 +53,8 @@ class ChunkReader(Protocol):
     def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
         """Yield the chunk's rows as binary COPY rows (PostgreSQL docs, COPY, "Binary Format"), without file header and trailer.
 
-        SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for another.
+        SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for
+        another.
         """
 
 
@@ -69,7 +73,8 @@ class LoadSnapshot(Protocol):
         """The tables as they are under this view; missing ones are left out."""
 
     def sizes(self, table: TableDefinition) -> tuple[LeafSize, ...]:
-        """Blocks and bytes of every leaf, read after the view was taken, so that no row of the view lies beyond them."""
+        """Blocks and bytes of every leaf, read after the view was taken, so that no row of the view lies
+        beyond them.
 
     def reader(self) -> AbstractContextManager[ChunkReader]:
         """Open one more session under this view."""
@@ -84,29 +89,32 @@ class SourceDatabase(Protocol):
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now; missing ones are left out."""
 
-    def count_inexact(self, table: TableName, conditions: Mapping[str, str]) -> Mapping[str, int]:
-        """Count, in one pass over the table, the rows for which each column's condition is true.
-
-        `conditions`: column to SQL text of `dialects.type_registry`. Only reads.
-        """
-
     def has_schema_usage(self, schema: str) -> bool:
         """Whether the schema exists and our role may use it."""
 
     def tables_in(self, schema: str) -> tuple[TableName, ...]:
         """Ordinary and partitioned tables of a schema, without partitions, by name."""
 
-    def rows_exist(self, table: TableName, conditions: Sequence[str]) -> tuple[bool, ...]:
-        """For each SQL condition (`TypeVerdict.inexact_condition`), whether a row meets it; one pass over the table."""
+    def count_inexact(self, table: TableName, conditions: Mapping[str, str]) -> Mapping[str, int]:
+        """How many rows meet each column's SQL condition (`TypeVerdict.inexact_condition`); one pass over the table."""
 
     def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
-        """The replica identity of the table and, below a partitioned one, of every leaf: `d`, `n`, `f`, or `i:` and the index's name."""
+        """The replica identity of the table and, below a partitioned one, of every leaf.
+
+        `d`, `n`, `f`, or `i:` and the index's name.
+        """
 
     def ensure_full_replica_identity(self, table: TableDefinition) -> None:
-        """Make the table and every leaf of it REPLICA IDENTITY FULL; what is so already is not touched. Bounded lock waits, tried again a few times."""
+        """Make the table and every leaf of it REPLICA IDENTITY FULL.
+
+        What is so already is not touched. Bounded lock waits, tried again a few times.
+        """
 
     def check_owner_can_update(self, table: TableDefinition) -> None:
-        """Raise SourceError when PostgreSQL would refuse an UPDATE of the table for its replica identity; nothing is run, a role that may not write proves nothing."""
+        """Raise SourceError when PostgreSQL would refuse an UPDATE of the table for its replica identity.
+
+        Nothing is run, a role that may not write proves nothing.
+        """
 
     def restore_replica_identity(self, identities: Mapping[TableName, str]) -> None:
         """Put back what `replica_identities` gave before; leaves that no longer exist are left out."""
@@ -119,7 +127,8 @@ class SourceDatabase(Protocol):
     ) -> None:
         """Make the publication send exactly these tables, through the partition root; only called for a name that was recorded as ours.
 
-        `with_stored_generated` (PostgreSQL 18 and later): also their stored generated columns, without which an UPDATE under REPLICA IDENTITY FULL is refused.
+        `with_stored_generated` (PostgreSQL 18 and later): also their stored generated columns, without which an UPDATE
+        under REPLICA IDENTITY FULL is refused.
         """
 
     def drop_publication(self, name: str) -> None:
@@ -134,15 +143,16 @@ class SourceDatabase(Protocol):
     def open_slot_snapshot(self, slot: str) -> AbstractContextManager[LoadSnapshot]:
         """Make the slot and open its exported snapshot, kept by two keeper sessions; `lsn` is the slot's consistent point.
 
-        Waits for transactions that are open, up to a deadline: SourceError then names the blocking pids. SlotError when the slot exists.
-        Leaves no slot behind when it fails.
+        Waits for transactions that are open, up to a deadline: SourceError then names the blocking pids. SlotError
+        when the slot exists. Leaves no slot behind when it fails.
         """
 
     def open_later_snapshot(self) -> AbstractContextManager[LoadSnapshot]:
         """Open a view that sees everything that was in WAL when this was called.
 
-        Takes a transaction id first and opens the view only when every transaction up to it has ended: a commit can be in WAL, and in Kafka, before
-        other sessions see it. The wait has a deadline and its error names the blocking pids. `lsn` was read before.
+        Takes a transaction id first and opens the view only when every transaction up to it has ended: a commit can be
+        in WAL, and in Kafka, before other sessions see it. The wait has a deadline and its error names the blocking
+        pids. `lsn` was read before.
         """
 
     def drop_slot(self, name: str) -> None:
