@@ -73,8 +73,10 @@ class LoadSnapshot(Protocol):
         """The tables as they are under this view; missing ones are left out."""
 
     def sizes(self, table: TableDefinition) -> tuple[LeafSize, ...]:
-        """Blocks and bytes of every leaf, read after the view was taken, so that no row of the view lies
-        beyond them.
+        """Blocks and bytes of every leaf.
+
+        Read after the view was taken, so that no row of the view lies beyond them.
+        """
 
     def reader(self) -> AbstractContextManager[ChunkReader]:
         """Open one more session under this view."""

@@ -16,12 +16,12 @@ from cdc_assets.ports.target import BookkeepingRow, TargetServer
 
 @dataclass(frozen=True, slots=True)
 class ColumnFact:
-    """A copied column, what the registry says of it, and whether a row holds a value that would not arrive as it is."""
+    """A copied column, what the registry says of it, and how many rows hold a value that would not arrive as it is."""
 
     table: TableName
     column: ColumnDefinition
     verdict: TypeVerdict
-    holds_inexact: bool = False
+    inexact_rows: int = 0
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ def read_columns(
     tables: Mapping[TableName, TableDefinition],
     record: PipelineRecord | None,
 ) -> tuple[ColumnFact, ...]:
-    """Ask the registry about every copied column, and the source whether rows hold values that would not arrive.
+    """Ask the registry about every copied column, and the source how many rows hold values that would not arrive.
 
     Reads a table that has such columns once; not one whose rows were loaded already, and only what is not accepted.
     """
@@ -41,23 +41,23 @@ def read_columns(
         ]
         is_readable = table.is_selectable and not table.has_row_security
         if is_readable and mapping.partition_key not in loaded:
-            judged = _with_values(pipeline, source, table.name, judged)
+            judged = _with_counts(pipeline, source, table.name, judged)
         facts.extend(judged)
     return tuple(facts)
 
 
-def _with_values(
+def _with_counts(
     pipeline: Pipeline, source: SourceDatabase, table: TableName, facts: list[ColumnFact]
 ) -> list[ColumnFact]:
-    asked = {
-        fact.name: fact.verdict.inexact_condition
+    conditions = {
+        fact.column.name: fact.verdict.inexact_condition
         for fact in facts
         if fact.verdict.inexact_condition is not None and fact.name not in pipeline.options.accept_inexact
     }
-    if not asked:
+    if not conditions:
         return facts
-    found = dict(zip(asked, source.rows_exist(table, list(asked.values())), strict=True))
-    return [ColumnFact(table, fact.column, fact.verdict, found.get(fact.name, False)) for fact in facts]
+    counts = source.count_inexact(table, conditions)
+    return [ColumnFact(table, fact.column, fact.verdict, counts.get(fact.column.name, 0)) for fact in facts]
 
 
 def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
@@ -83,7 +83,7 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
                     table=table,
                     column=column,
                 )
-            case Verdict.EXACT_IF_VALUES if fact.holds_inexact:
+            case Verdict.EXACT_IF_VALUES if fact.inexact_rows:
                 what = (
                     f"{what}: {fact.verdict.inexact_values} would arrive as something else, and rows hold such values"
                 )

@@ -51,9 +51,9 @@ FLAWED = (
 A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
 
 
-def with_columns(verdict: Verdict, *, holds: bool = False) -> Case:
+def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
     judged = TypeVerdict("float8", verdict, inexact_values="NaN and Infinity", remedy="change it")
-    return GOOD.source(columns=(ColumnFact(ORDERS, column("amount"), judged, holds),))
+    return GOOD.source(columns=(ColumnFact(ORDERS, column("amount"), judged, rows),))
 
 
 @pytest.mark.parametrize(
@@ -236,9 +236,9 @@ def test_what_is_in_order_passes(case: Case) -> None:
         ),
         (with_columns(Verdict.REFUSED), "column_type", "orders.amount is integer, which cannot be carried"),
         (
-            with_columns(Verdict.EXACT_IF_VALUES, holds=True),
+            with_columns(Verdict.EXACT_IF_VALUES, rows=3),
             "column_type",
-            "NaN and Infinity would arrive as something else, and rows hold such values",
+            "NaN and Infinity would arrive as something else, and 3 rows hold one",
         ),
         (
             with_columns(Verdict.REFUSED).options(accept_inexact=("orders.amount",)),
@@ -263,7 +263,7 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
         (FILLED.options(if_target_not_empty="replace"), "target_table", "will be dropped and made again"),
         (with_columns(Verdict.EXACT_IF_VALUES), "column_type", "no row holds one now in orders.amount"),
         (
-            with_columns(Verdict.EXACT_IF_VALUES, holds=True).options(accept_inexact=("orders.amount",)),
+            with_columns(Verdict.EXACT_IF_VALUES, rows=3).options(accept_inexact=("orders.amount",)),
             "column_type",
             "which the file accepts",
         ),
