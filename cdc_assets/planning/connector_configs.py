@@ -164,6 +164,11 @@ def unusable_key_columns(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(column for column in columns if set(column) & set(":;,") or column != column.strip() or " " in column)
 
 
+def unusable_target_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Tables and columns that the sink connector cannot name: it does not double quotes, and `${` begins a placeholder."""
+    return tuple(name for name in names if '"' in name or "${" in name)
+
+
 def _pattern(table: TableName) -> str:
     """A regular expression for exactly this table; Debezium ignores case unless told."""
     return f"(?-i){_escape(table.schema)}\\.{_escape(table.name)}"

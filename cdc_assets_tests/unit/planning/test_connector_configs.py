@@ -15,6 +15,7 @@ from cdc_assets.planning.connector_configs import (
     sink_config,
     source_config,
     unusable_key_columns,
+    unusable_target_names,
 )
 from cdc_assets.planning.names import pipeline_names, topic_part
 
@@ -112,6 +113,10 @@ def test_a_key_from_the_file_and_columns_left_out_are_named_with_their_table() -
 
 def test_columns_that_cannot_be_named_as_a_key_are_found() -> None:
     assert unusable_key_columns(("id", "a b", "x:y", "Größe")) == ("a b", "x:y")
+
+
+def test_names_that_the_sink_cannot_write_are_found() -> None:
+    assert unusable_target_names(("t", 'a"b', "We ird", "x${topic}")) == ('a"b', "x${topic}")
 
 
 def test_connect_may_see_the_source_under_another_address() -> None:

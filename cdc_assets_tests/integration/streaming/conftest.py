@@ -1,0 +1,41 @@
+"""A running stream of a test's own."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from cdc_assets.model.table import TableMapping
+from cdc_assets_tests.services.servers import Databases, delete_connectors
+from cdc_assets_tests.services.stream import Stream, make_stream
+
+MakeStream = Callable[..., Stream]
+
+
+@pytest.fixture
+def stream_of(
+    databases: Databases, connect_url: str, kafka_bootstrap: str, connect_secrets_dir: Path
+) -> Iterator[MakeStream]:
+    """Make tables by the same DDL in source (public) and target (dbo), then publication, slot and topics."""
+
+    def make(ddl: str, *tables: TableMapping) -> Stream:
+        with psycopg.connect(databases.source_url, autocommit=True) as session:
+            session.execute(ddl.encode())
+        with psycopg.connect(databases.target_url, autocommit=True) as session:
+            session.execute("CREATE SCHEMA dbo")
+            session.execute("SET search_path = dbo")
+            session.execute(ddl.encode())
+        stream = make_stream(
+            databases,
+            connect_url=connect_url,
+            kafka_bootstrap=kafka_bootstrap,
+            secrets_dir=connect_secrets_dir,
+            tables=tables,
+        )
+        stream.prepare()
+        return stream
+
+    yield make
+    # Before the databases: a walsender would hold its slot.
+    delete_connectors(connect_url)
