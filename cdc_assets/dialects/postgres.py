@@ -143,7 +143,10 @@ def index_name(wanted: str, table: TableName, number: int) -> str:
 
 
 def refusal(name: str, sqlstate: str | None, primary: str | None, *, hides_values: bool) -> str:
-    """Say why a server refused, without the detail lines that hold row values; `hides_values` also takes out quoted words."""
+    """Say why a server refused, without the detail lines that hold row values.
+
+    `hides_values` also takes out quoted words.
+    """
     text = primary or ""
     if hides_values:
         text = re.sub(r'"[^"]*"', '"..."', text)

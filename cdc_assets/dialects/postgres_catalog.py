@@ -1,7 +1,7 @@
 """What PostgreSQL's catalog says of tables: the queries, and their rows as `TableDefinition`s.
 
-Pure text and values: the source and the target adapter run the queries in one transaction of a session with an empty search path, so that
-every printed name is complete. Versions 14 to 18.
+Pure text and values: the source and the target adapter run the queries in one transaction of a session with an empty
+search path, so that every printed name is complete. Versions 14 to 18.
 """
 
 import json

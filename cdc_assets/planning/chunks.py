@@ -13,7 +13,10 @@ BLOCK_BYTES = 8192
 
 @dataclass(frozen=True, slots=True)
 class LeafSize:
-    """Size of a table that holds rows: heap blocks, and all bytes with TOAST and its index; `file` is the number of its file, new after a rewrite."""
+    """Size of a table that holds rows.
+
+    Heap blocks, and all bytes with TOAST and its index; `file` is the number of its file, new after a rewrite.
+    """
 
     leaf: TableName
     heap_blocks: int
@@ -23,9 +26,9 @@ class LeafSize:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Blocks `first_block` up to, not with, `end_block` of a leaf; no end for the last chunk of a leaf. `number` is unique within the table.
+    """Blocks `first_block` up to, not with, `end_block` of a leaf; no end for the last chunk of a leaf.
 
-    `leaf_file` is the file the blocks are of: in another one they hold other rows.
+    `number` is unique within the table. `leaf_file` is the file the blocks are of: in another one they hold other rows.
     """
 
     number: int
@@ -42,7 +45,7 @@ class Chunk:
 
 
 def plan_chunks(leaves: Sequence[LeafSize], *, chunk_bytes: int) -> tuple[Chunk, ...]:
-    """Cut every leaf into chunks of about `chunk_bytes`, at least one chunk a leaf, together every possible ctid exactly once."""
+    """Cut every leaf into chunks of about `chunk_bytes`: at least one a leaf, together every possible ctid exactly once."""
     chunks: list[Chunk] = []
     for size in leaves:
         blocks = max(1, size.heap_blocks)

@@ -1,7 +1,8 @@
 """What has to be done to the target's tables: a list of small values, planned from what is wanted and what is there.
 
-A target adapter carries a plan out, `plan` prints it. Foreign keys, triggers and CHECKs are left out on purpose: the stream gives no
-order between tables, and secondary unique indexes become plain ones because an upsert stream breaks them.
+A target adapter carries a plan out, `plan` prints it. Foreign keys, triggers and CHECKs are left out on purpose: the
+stream gives no order between tables, and secondary unique indexes become plain ones because an upsert stream breaks
+them.
 """
 
 from dataclasses import dataclass
@@ -50,9 +51,13 @@ class CreateTable:
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
-    """Drop a table of this pipeline, or one the file allows to replace; refused by the target when anything depends on it."""
+    """Drop a table of this pipeline, or one the file allows to replace; refused by the target when anything depends on it.
+
+    `oid` is the table that was looked at: another one of that name is not dropped.
+    """
 
     table: TableName
+    oid: int
     is_destructive: bool = True
 
 

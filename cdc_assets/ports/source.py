@@ -51,7 +51,7 @@ class ChunkReader(Protocol):
     """One session that reads under a load snapshot; used by one thread."""
 
     def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
-        """Yield the chunk's rows as binary COPY rows (PostgreSQL docs, COPY, "Binary Format"), without file header and trailer.
+        """Yield the chunk's rows as binary COPY rows (PostgreSQL docs, COPY, "Binary Format"), without header and trailer.
 
         SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for
         another.
@@ -127,8 +127,9 @@ class SourceDatabase(Protocol):
     def ensure_publication(
         self, name: str, tables: Sequence[TableName], *, with_stored_generated: bool = False
     ) -> None:
-        """Make the publication send exactly these tables, through the partition root; only called for a name that was recorded as ours.
+        """Make the publication send exactly these tables, through the partition root.
 
+        Only called for a name that was recorded as ours.
         `with_stored_generated` (PostgreSQL 18 and later): also their stored generated columns, without which an UPDATE
         under REPLICA IDENTITY FULL is refused.
         """
@@ -143,7 +144,7 @@ class SourceDatabase(Protocol):
         """Slots whose name begins with the prefix (left-overs of a lost state)."""
 
     def open_slot_snapshot(self, slot: str) -> AbstractContextManager[LoadSnapshot]:
-        """Make the slot and open its exported snapshot, kept by two keeper sessions; `lsn` is the slot's consistent point.
+        """Make the slot and open its exported snapshot, kept by two keeper sessions; `lsn` is its consistent point.
 
         Waits for transactions that are open, up to a deadline: SourceError then names the blocking pids. SlotError
         when the slot exists. Leaves no slot behind when it fails.

@@ -26,7 +26,10 @@ class TargetServer:
 
 @dataclass(frozen=True, slots=True)
 class BookkeepingRow:
-    """One row of `cdc_assets_state` in the target schema: whose a target table is, and which table it was when we made it."""
+    """One row of `cdc_assets_state` in the target schema.
+
+    Whose a target table is, and which table it was when we made it.
+    """
 
     pipeline_id: UUID
     pipeline_name: str
@@ -39,7 +42,7 @@ class BookkeepingRow:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a writing transaction of a load must still find in the bookkeeping row of its table, else another run took over."""
+    """What a writing transaction of a load must still find in its table's bookkeeping row, else another run took over."""
 
     pipeline_id: UUID
     generation: int
@@ -49,7 +52,10 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class ChunkReceipt:
-    """A chunk as the target holds it: rows, and the sum modulo 2**64 of the xxh3 hashes of its rows; `xid` names its transaction."""
+    """A chunk as the target holds it.
+
+    Rows, and the sum modulo 2**64 of the xxh3 hashes of its rows; `xid` names its transaction.
+    """
 
     number: int
     rows: int
@@ -60,11 +66,13 @@ class ChunkReceipt:
 class ChunkWriter(Protocol):
     """One session that writes chunks; used by one thread."""
 
-    def write(self, table: TableName, columns: Sequence[str], chunk: Chunk, rows: Iterable[bytes], fence: Fence) -> ChunkReceipt:
+    def write(
+        self, table: TableName, columns: Sequence[str], chunk: Chunk, rows: Iterable[bytes], fence: Fence
+    ) -> ChunkReceipt:
         """Copy the rows in one transaction, together with the chunk's progress row; all or nothing.
 
-        LeaseLostError when the fence does not hold. When the answer to the commit is lost, the progress row tells, and the receipt is returned or the
-        error raised accordingly.
+        LeaseLostError when the fence does not hold. When the answer to the commit is lost, the progress row tells, and
+        the receipt is returned or the error raised accordingly.
         """
 
 
@@ -83,17 +91,44 @@ class TargetDatabase(Protocol):
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now; missing ones are left out."""
 
+    def enums(self, schema: str) -> Mapping[str, tuple[str, ...]]:
+        """The enum types of the schema with their labels in their order."""
+
     def has_rows(self, table: TableName) -> bool:
         """Whether the table holds at least one row."""
+
+    def statements(self, changes: Sequence[TableChange]) -> tuple[str, ...]:
+        """The SQL that `apply` and `finish_load` run for the changes, to be shown."""
 
     def bookkeeping(self, schema: str) -> tuple[BookkeepingRow, ...]:
         """Every row of the schema's bookkeeping table; empty when there is none."""
 
-    def apply(self, changes: Sequence[TableChange], *, schema: str, pipeline_id: UUID, pipeline_name: str, generation: int, epoch: int) -> Mapping[TableName, int]:
-        """Carry out planned changes in one transaction, with the bookkeeping rows of the tables made; returns their oids."""
+    def apply(
+        self,
+        changes: Sequence[TableChange],
+        *,
+        schema: str,
+        pipeline_id: UUID,
+        pipeline_name: str,
+        generation: int,
+        epoch: int,
+        adopted: Sequence[TableName] = (),
+    ) -> Mapping[TableName, int]:
+        """Carry out planned changes in one transaction, with the bookkeeping rows of the tables made.
+
+        Returns the oids of the tables made or adopted.
+
+        `adopted`: tables that are there already and become ours in the bookkeeping (`cdc_only`). TargetError names in
+        `table` the table whose change was refused, TargetNotOursError the one that another pipeline's bookkeeping has;
+        then nothing was changed. LeaseLostError when a newer epoch was here.
+        """
 
     def claim(self, schema: str, pipeline_id: UUID, *, epoch: int) -> None:
-        """Raise the epoch of the pipeline's bookkeeping rows; waits for transactions of older epochs to end, then none of them can write. LeaseLostError when it is higher already."""
+        """Raise the epoch of the pipeline's bookkeeping rows.
+
+        Waits for transactions of older epochs to end, then none of them can write. LeaseLostError when it is higher
+        already.
+        """
 
     def begin_load(self, table: TableName, fence: Fence, *, chunk_table: str) -> None:
         """Empty the table, forget its chunk rows, and make `fence.load_id` the only load that may write to it."""
@@ -103,6 +138,12 @@ class TargetDatabase(Protocol):
 
     def read_back(self, table: TableName, columns: Sequence[str]) -> Mapping[int, ChunkReceipt]:
         """Read the whole table once and return what each transaction left in it, by its xid (`number` is -1)."""
+
+    def where_doubled(self, table: TableName, xid: int) -> Mapping[int, int]:
+        """For a transaction that is not ours.
+
+        How many of its rows equal rows of which other transactions, by their xid.
+        """
 
     def receipts(self, table: TableName, fence: Fence, *, chunk_table: str) -> tuple[ChunkReceipt, ...]:
         """The progress rows of a table's load, as committed with its chunks."""

@@ -1,9 +1,10 @@
 """The view of the source that a load reads under: exported once, held by two keeper sessions, shared by the readers.
 
-The slot's own exported view dies at the next command on its connection, so the keepers import it at once; each exports it again, and either
-is enough for the readers. A reader takes the view anew for every chunk and lets its locks go in between: the owner's ALTER TABLE waits for one
-chunk at most. What makes rows vanish from an older view (a table rewritten or truncated since) is found by the file number of the leaf, which
-is compared in every chunk. Threads: `describe` and `sizes` belong to the opener's thread, each reader to its own.
+The slot's own exported view dies at the next command on its connection, so the keepers import it at once; each exports
+it again, and either is enough for the readers. A reader takes the view anew for every chunk and lets its locks go in
+between: the owner's ALTER TABLE waits for one chunk at most. What makes rows vanish from an older view (a table
+rewritten or truncated since) is found by the file number of the leaf, which is compared in every chunk. Threads:
+`describe` and `sizes` belong to the opener's thread, each reader to its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +16,9 @@ from typing import Self
 import psycopg
 from psycopg import sql
 
-from cdc_assets.adapters.postgres_source.catalog import read_definitions_in_view
-from cdc_assets.adapters.postgres_source.copy_rows import copy_rows
-from cdc_assets.adapters.postgres_source.session import Connection, Sessions, fetch_all, fetch_one, statement
+from cdc_assets.adapters.postgres.copy_rows import copy_rows
+from cdc_assets.adapters.postgres.definitions import read_definitions_in_view
+from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.dialects.postgres import quote_columns, quote_table
 from cdc_assets.model.errors import SnapshotLostError, SourceAwayError
 from cdc_assets.model.position import Lsn
@@ -65,9 +66,11 @@ class HeldSnapshot:
             rows = fetch_all(
                 keeper,
                 """
-                SELECT n.nspname AS schema, c.relname AS name, c.relfilenode::int8 AS file, pg_relation_size(c.oid) AS heap_bytes,
-                    pg_table_size(c.oid) AS total_bytes, current_setting('block_size')::int8 AS block_bytes
-                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY(%(oids)s::oid[]) ORDER BY n.nspname, c.relname
+                SELECT n.nspname AS schema, c.relname AS name, c.relfilenode::int8 AS file,
+                    pg_relation_size(c.oid) AS heap_bytes, pg_table_size(c.oid) AS total_bytes,
+                    current_setting('block_size')::int8 AS block_bytes
+                FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.oid = ANY(%(oids)s::oid[]) ORDER BY n.nspname, c.relname
                 """,
                 {"oids": [leaf.oid for leaf in table.leaves]},
             )

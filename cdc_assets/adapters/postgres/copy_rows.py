@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import psycopg
 from psycopg import pq
 
-from cdc_assets.adapters.postgres_source.session import Connection
+from cdc_assets.adapters.postgres.session import Connection
 
 _HEADER_BYTES = 19  # signature, flags, length of the header extension; glued to the first row
 _TRAILER = b"\xff\xff"
@@ -18,7 +18,8 @@ _TRAILER = b"\xff\xff"
 def copy_rows(connection: Connection, query: str) -> Iterator[bytes]:
     """Yield the binary rows of the query, each with its field count, without file header and trailer.
 
-    Raises psycopg's errors. An iterator that is not read to its end leaves the connection closed: the rows still on their way cannot be taken back.
+    Raises psycopg's errors. An iterator that is not read to its end leaves the connection closed: the rows still on
+    their way cannot be taken back.
     """
     pgconn = connection.pgconn
     socket = select.poll()

@@ -1,6 +1,7 @@
 """Where a load's view comes from: a new slot, or a later look at the source.
 
-Both wait for transactions of others, so both have a deadline, tell what they wait for, and name who blocks them when they give up.
+Both wait for transactions of others, so both have a deadline, tell what they wait for, and name who blocks them when
+they give up.
 """
 
 import select
@@ -12,8 +13,8 @@ import psycopg
 from psycopg import pq, sql
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from cdc_assets.adapters.postgres_source.session import Connection, Sessions, fetch_all, fetch_one
-from cdc_assets.adapters.postgres_source.snapshot import HeldSnapshot
+from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one
+from cdc_assets.adapters.postgres.snapshot import HeldSnapshot
 from cdc_assets.model.errors import SlotError, SourceAwayError, SourceError
 from cdc_assets.model.position import Lsn
 from cdc_assets.ports.clock import Clock
@@ -21,7 +22,7 @@ from cdc_assets.ports.clock import Clock
 _NEW_SYNTAX_VERSION = 150000
 _SHOW_BLOCKERS_EVERY_SECONDS = 5.0
 _POLL_SECONDS = 0.2
-_BLOCKED_HINT = "end these sessions or wait for them (SELECT * FROM pg_stat_activity WHERE pid = ...; pg_prepared_xacts for prepared ones), then start again"
+_BLOCKED_HINT = "end these sessions or wait for them (see pg_stat_activity, and pg_prepared_xacts for prepared ones), then start again"
 
 Waiting = Callable[[str], None]
 
@@ -54,7 +55,8 @@ def later_snapshot(
 ) -> Iterator[HeldSnapshot]:
     """Hold a view that sees everything that was in WAL when this was called.
 
-    A commit is in WAL, and soon in Kafka, before other sessions see it: the view counts only when every transaction up to an id taken now has ended.
+    A commit is in WAL, and soon in Kafka, before other sessions see it: the view counts only when every transaction up
+    to an id taken now has ended.
     """
     connection = sessions.open()
     try:
@@ -98,7 +100,7 @@ def _open_beyond(
         )(attempt)
     except RetryError as error:
         raise SourceError(
-            f"{sessions.where}: no snapshot within {deadline.total_seconds():.0f} s, these transactions were open before it: "
+            f"{sessions.where}: no snapshot within {deadline.total_seconds():.0f} s, older transactions are open: "
             f"{_older_transactions(connection, last)}",
             hint=_BLOCKED_HINT,
         ) from error
@@ -109,11 +111,12 @@ def _older_transactions(connection: Connection, last: int) -> str:
     rows = fetch_all(
         connection,
         """
-        SELECT 'pid ' || pid || ' (' || COALESCE(application_name, '') || ', since ' || xact_start::timestamptz(0) || ')' AS who FROM pg_stat_activity
-            WHERE backend_xid IS NOT NULL AND age(backend_xid) >= age((%(last)s % 4294967296)::text::xid)
-        UNION ALL SELECT 'prepared transaction ' || quote_literal(gid) FROM pg_prepared_xacts
-            WHERE age(transaction) >= age((%(last)s % 4294967296)::text::xid)
-        """.replace("% ", "%% "),
+        WITH newest AS (SELECT age((%(last)s::int8 & 4294967295)::text::xid) AS age)
+        SELECT 'pid ' || pid || ' (' || application_name || ', since ' || xact_start::timestamptz(0) || ')' AS who
+            FROM pg_stat_activity, newest WHERE backend_xid IS NOT NULL AND age(backend_xid) >= newest.age
+        UNION ALL SELECT 'prepared transaction ' || quote_literal(gid)
+            FROM pg_prepared_xacts, newest WHERE age(transaction) >= newest.age
+        """,
         {"last": last},
     )
     return "; ".join(str(row["who"]) for row in rows) or "none any more"
@@ -122,7 +125,7 @@ def _older_transactions(connection: Connection, last: int) -> str:
 def _make_slot(
     sessions: Sessions, replication: Connection, slot: str, *, deadline: timedelta, clock: Clock, on_wait: Waiting
 ) -> tuple[str, Lsn]:
-    """Make the slot, waiting for open transactions up to the deadline; returns the exported view and the consistent point."""
+    """Make the slot, waiting for open transactions up to the deadline; returns its view and its consistent point."""
     is_new = replication.info.server_version >= _NEW_SYNTAX_VERSION
     command = sql.SQL("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {}").format(
         sql.Identifier(slot), sql.SQL("(SNAPSHOT 'export')") if is_new else sql.SQL("EXPORT_SNAPSHOT")
@@ -142,7 +145,8 @@ def _make_slot(
             # Until it is complete the server drops the slot with its connection.
             replication.close()
             raise SourceError(
-                f"{sessions.where}: slot {slot} was not made within {deadline.total_seconds():.0f} s, it waits for: {blockers}",
+                f"{sessions.where}: slot {slot} was not made within {deadline.total_seconds():.0f} s, "
+                f"it waits for: {blockers}",
                 hint=_BLOCKED_HINT,
             )
         if now - shown >= _SHOW_BLOCKERS_EVERY_SECONDS:
@@ -184,9 +188,11 @@ def _blockers(sessions: Sessions, pid: int) -> str:
         rows = fetch_all(
             connection,
             """
-            SELECT CASE WHEN b.pid = 0 THEN 'prepared transaction ' || COALESCE((SELECT string_agg(quote_literal(gid), ', ') FROM pg_prepared_xacts), '?')
-                ELSE 'pid ' || b.pid || COALESCE(' (' || a.application_name || ', since ' || a.xact_start::timestamptz(0) || ')', '') END AS who
-            FROM unnest(pg_blocking_pids(%(pid)s)) AS b(pid) LEFT JOIN pg_stat_activity a USING (pid)
+            SELECT CASE WHEN b.pid = 0
+                THEN 'prepared transactions ' || (SELECT string_agg(quote_literal(gid), ', ') FROM pg_prepared_xacts)
+                ELSE 'pid ' || b.pid || COALESCE(' (' || application_name || ', since ' || xact_start::timestamptz(0) || ')', '')
+                END AS who
+            FROM unnest(pg_blocking_pids(%(pid)s)) AS b(pid) LEFT JOIN pg_stat_activity USING (pid)
             """,
             {"pid": pid},
         )

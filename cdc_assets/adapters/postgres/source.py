@@ -8,10 +8,12 @@ import psycopg
 from psycopg import sql
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
-from cdc_assets.adapters.postgres_source import catalog
-from cdc_assets.adapters.postgres_source.replication import later_snapshot, slot_snapshot
-from cdc_assets.adapters.postgres_source.session import Connection, Sessions, fetch_all, fetch_one, statement
-from cdc_assets.adapters.postgres_source.snapshot import HeldSnapshot
+from cdc_assets.adapters.postgres import source_catalog as catalog
+from cdc_assets.adapters.postgres.definitions import read_definitions
+from cdc_assets.adapters.postgres.replication import later_snapshot, slot_snapshot
+from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
+from cdc_assets.adapters.postgres.snapshot import HeldSnapshot
+from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
 from cdc_assets.dialects.postgres import application_name, application_prefix, quote, quote_table
 from cdc_assets.model.errors import SlotError, SourceError
 from cdc_assets.model.pipeline import Endpoint
@@ -44,7 +46,7 @@ class PostgresSource:
         on_wait: Callable[[str], None] = _silent,
     ) -> None:
         """Connect nowhere yet; `on_wait` hears, every few seconds, for whose transactions a slot or snapshot waits."""
-        self._sessions = Sessions(endpoint, password, application_name(pipeline, epoch))
+        self._sessions = Sessions("source", endpoint, password, application_name(pipeline, epoch))
         self._clock = clock
         self._deadline = snapshot_deadline
         self._on_wait = on_wait
@@ -57,7 +59,7 @@ class PostgresSource:
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now."""
         with self._sessions.session("the catalog cannot be read") as connection:
-            return catalog.read_definitions(connection, tables)
+            return read_definitions(connection, tables)
 
     def tables_in(self, schema: str) -> tuple[TableName, ...]:
         """Ordinary and partitioned tables of a schema, without partitions."""
@@ -81,17 +83,14 @@ class PostgresSource:
                 )["may"]
             )
 
-    def rows_exist(self, table: TableName, conditions: Sequence[str]) -> tuple[bool, ...]:
-        """For each SQL condition, whether the table holds a row that meets it; one pass over the table."""
-        if not conditions:
-            return ()
-        # A condition is text of the type registry around a quoted column.
-        wanted = ", ".join(
-            f"COALESCE(bool_or({condition}), false) AS c{number}" for number, condition in enumerate(conditions)
-        )
+    def count_inexact(self, table: TableName, conditions: Mapping[str, str]) -> Mapping[str, int]:
+        """For each column, how many rows meet its SQL condition; one pass over the table."""
+        # A condition is text of the type registry around the quoted column.
+        wanted = [f"count(*) FILTER (WHERE {condition})" for condition in conditions.values()]
+        query = f"SELECT ARRAY[{', '.join(wanted)}]::int8[] AS counts FROM {quote_table(table)}"  # noqa: S608
         with self._sessions.session(f"the values of {table} cannot be checked") as connection:
-            row = connection.execute(statement(f"SELECT {wanted} FROM {quote_table(table)}")).fetchone() or {}  # noqa: S608
-        return tuple(bool(row[f"c{number}"]) for number in range(len(conditions)))
+            row = connection.execute(statement(query)).fetchone() or {}
+        return dict(zip(conditions, row["counts"], strict=True))
 
     def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
         """The replica identity of the table and of every leaf."""
@@ -247,16 +246,5 @@ class PostgresSource:
 
     def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
         """End our own sessions of older epochs of that pipeline; returns how many."""
-        prefix = application_prefix(pipeline)
         with self._sessions.session("sessions of an older run cannot be ended") as connection:
-            rows = fetch_all(
-                connection,
-                """
-                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                WHERE starts_with(application_name, %(prefix)s) AND usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()
-                    AND CASE WHEN substr(application_name, %(length)s + 1) ~ '^[0-9]{1,18}$'
-                        THEN substr(application_name, %(length)s + 1)::int8 < %(epoch)s ELSE false END
-                """,
-                {"prefix": prefix, "length": len(prefix), "epoch": before_epoch},
-            )
-        return len(rows)
+            return end_stale_sessions(connection, application_prefix(pipeline), before_epoch=before_epoch)

@@ -1,0 +1,104 @@
+"""What the source's catalog says: the server, replica identities, publications, slots."""
+
+from collections.abc import Mapping
+
+from cdc_assets.adapters.postgres.session import Connection, fetch_all, fetch_one
+from cdc_assets.model.position import Lsn, SlotPosition
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.ports.source import Publication, SourceServer
+
+
+def read_server(connection: Connection) -> SourceServer:
+    """Read the facts of the server and of our role."""
+    row = fetch_one(
+        connection,
+        """
+        SELECT current_setting('server_version_num')::int AS version, current_setting('wal_level') AS wal_level,
+            pg_is_in_recovery() AS is_standby, (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
+            (SELECT timeline_id FROM pg_control_checkpoint()) AS timeline,
+            current_setting('max_replication_slots')::int AS max_replication_slots,
+            (SELECT count(*) FROM pg_replication_slots) AS used_replication_slots,
+            current_setting('max_wal_senders')::int AS max_wal_senders,
+            (SELECT count(*) FROM pg_stat_replication) AS used_wal_senders,
+            current_user AS role, rolsuper AS is_superuser, rolsuper OR rolreplication AS may_replicate,
+            has_database_privilege(current_database(), 'CREATE') AS may_create_in_database, pg_backend_pid() AS backend,
+            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS current_lsn
+        FROM pg_roles WHERE rolname = current_user
+        """,
+    )
+    # A pooler hands out a process number of its own.
+    is_pooled = row.pop("backend") != connection.info.backend_pid
+    lsn = Lsn.parse(row.pop("current_lsn"))
+    return SourceServer(is_pooled=is_pooled, current_lsn=lsn, **row)
+
+
+def read_replica_identities(connection: Connection, table: TableDefinition) -> Mapping[TableName, str]:
+    """Read the replica identity of the table and, below a partitioned one, of every leaf; `i:NAME` has its index."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT n.nspname AS schema, c.relname AS name, c.relreplident::text AS identity,
+            (SELECT x.relname FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                WHERE i.indrelid = c.oid AND i.indisreplident) AS index
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY(%(oids)s::oid[])
+        """,
+        {"oids": [table.oid, *(leaf.oid for leaf in table.leaves)]},
+    )
+    return {
+        TableName(row["schema"], row["name"]): f"i:{row['index']}" if row["identity"] == "i" else row["identity"]
+        for row in rows
+    }
+
+
+def read_publication(connection: Connection, name: str) -> Publication | None:
+    """Read a publication, or None."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT pubviaroot AS via_root, pg_has_role(pubowner, 'USAGE') AS is_owned_by_us,
+            to_jsonb(p) ->> 'pubgencols' = 's' AS publishes_generated, pubinsert, pubupdate, pubdelete, pubtruncate
+        FROM pg_publication p WHERE pubname = %(name)s
+        """,
+        {"name": name},
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    tables = fetch_all(
+        connection,
+        "SELECT schemaname AS schema, tablename AS name FROM pg_publication_tables WHERE pubname = %(name)s",
+        {"name": name},
+    )
+    return Publication(
+        name=name,
+        tables=frozenset(TableName(table["schema"], table["name"]) for table in tables),
+        via_root=row["via_root"],
+        operations=frozenset(kind for kind in ("insert", "update", "delete", "truncate") if row[f"pub{kind}"]),
+        is_owned_by_us=row["is_owned_by_us"],
+        publishes_generated=bool(row["publishes_generated"]),
+    )
+
+
+def read_slots(connection: Connection, prefix: str) -> tuple[SlotPosition, ...]:
+    """Read the logical slots whose name begins with the prefix."""
+    rows = fetch_all(
+        connection,
+        """
+        SELECT slot_name, database, plugin, active_pid, confirmed_flush_lsn::text, restart_lsn::text, wal_status
+        FROM pg_replication_slots WHERE slot_type = 'logical' AND starts_with(slot_name, %(prefix)s) ORDER BY slot_name
+        """,
+        {"prefix": prefix},
+    )
+    return tuple(
+        SlotPosition(
+            name=row["slot_name"],
+            database=row["database"],
+            plugin=row["plugin"],
+            active_pid=row["active_pid"],
+            # A slot still being made has no position.
+            confirmed_flush_lsn=Lsn.parse(row["confirmed_flush_lsn"] or "0/0"),
+            restart_lsn=Lsn.parse(row["restart_lsn"]) if row["restart_lsn"] else None,
+            wal_status=row["wal_status"],
+        )
+        for row in rows
+    )

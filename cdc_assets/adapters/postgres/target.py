@@ -1,0 +1,334 @@
+"""The target database: what `ports/target.py` asks for, a session for each request."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import LiteralString, TypeVar
+from uuid import UUID
+
+import psycopg
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+from cdc_assets.adapters.postgres import bookkeeping
+from cdc_assets.adapters.postgres.chunk_writer import chunk_writer, read_receipts
+from cdc_assets.adapters.postgres.ddl import changed_table, ddl
+from cdc_assets.adapters.postgres.definitions import read_definitions
+from cdc_assets.adapters.postgres.read_back import read_back, where_doubled
+from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
+from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
+from cdc_assets.dialects.postgres import application_name, application_prefix, index_name, quote_table
+from cdc_assets.model.errors import TargetNotOursError
+from cdc_assets.model.pipeline import Endpoint
+from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateTable, DropTable, TableChange
+from cdc_assets.ports.target import BookkeepingRow, ChunkReceipt, ChunkWriter, Fence, TargetServer
+
+_Result = TypeVar("_Result")
+_LOCK_TIMEOUT = "10s"
+_LOCK_ATTEMPTS = 3
+_BUILD_MEMORY = "512MB"
+
+
+class PostgresTarget:
+    """One PostgreSQL target database as one role; sessions are named after the pipeline and the epoch of its lease."""
+
+    def __init__(self, endpoint: Endpoint, *, password: str, pipeline: str, epoch: int) -> None:
+        """Connect nowhere yet."""
+        self._sessions = Sessions("target", endpoint, password, application_name(pipeline, epoch))
+
+    def server(self) -> TargetServer:
+        """Facts of the server and of our role."""
+        with self._sessions.session("the server's settings cannot be read") as connection:
+            row = fetch_one(
+                connection,
+                """
+                SELECT current_setting('server_version_num')::int AS version, current_user AS role,
+                    pg_is_in_recovery() AS is_standby, current_setting('max_connections')::int AS max_connections,
+                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used_connections,
+                    has_database_privilege(current_database(), 'CREATE') AS may_create_schema
+                """,
+            )
+        return TargetServer(product="postgres", **row)
+
+    def has_schema(self, schema: str) -> bool:
+        """Whether the schema exists."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            return bool(
+                fetch_all(connection, "SELECT FROM pg_namespace WHERE nspname = %(schema)s", {"schema": schema})
+            )
+
+    def may_create_in(self, schema: str) -> bool:
+        """Whether our role may make tables in the existing schema."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            found = fetch_all(
+                connection,
+                "SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE') AS may"
+                " FROM pg_namespace WHERE nspname = %(schema)s",
+                {"schema": schema},
+            )
+        return bool(found and found[0]["may"])
+
+    def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
+        """The tables as the catalog has them now."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            return read_definitions(connection, tables)
+
+    def enums(self, schema: str) -> Mapping[str, tuple[str, ...]]:
+        """The enum types of the schema with their labels."""
+        with self._sessions.session("the catalog cannot be read") as connection:
+            found = fetch_all(
+                connection,
+                """
+                SELECT t.typname AS name, array_agg(e.enumlabel::text ORDER BY e.enumsortorder) AS labels
+                FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace
+                WHERE n.nspname = %(schema)s GROUP BY t.typname
+                """,
+                {"schema": schema},
+            )
+        return {row["name"]: tuple(row["labels"]) for row in found}
+
+    def has_rows(self, table: TableName) -> bool:
+        """Whether the table holds at least one row."""
+        with self._sessions.session(f"{table} cannot be read") as connection:
+            return bool(connection.execute(statement(f"SELECT FROM {quote_table(table)} LIMIT 1")).fetchall())
+
+    def statements(self, changes: Sequence[TableChange]) -> tuple[str, ...]:
+        """The SQL that is run for the changes."""
+        return tuple(ddl(change) for change in changes)
+
+    def bookkeeping(self, schema: str) -> tuple[BookkeepingRow, ...]:
+        """Every row of the schema's bookkeeping table."""
+        with self._sessions.session("the bookkeeping cannot be read") as connection:
+            return bookkeeping.rows(connection, schema)
+
+    def apply(
+        self,
+        changes: Sequence[TableChange],
+        *,
+        schema: str,
+        pipeline_id: UUID,
+        pipeline_name: str,
+        generation: int,
+        epoch: int,
+        adopted: Sequence[TableName] = (),
+    ) -> Mapping[TableName, int]:
+        """Carry out planned changes in one transaction, with the bookkeeping rows of the tables made or adopted."""
+
+        def work(connection: Connection) -> Mapping[TableName, int]:
+            bookkeeping.lock_schema(connection, schema)
+            bookkeeping.claim(connection, schema, pipeline_id, epoch)
+            connection.execute("SELECT set_config('search_path', %s, true)", (_extension_path(connection),))
+            for change in changes:
+                self._change(connection, change)
+            bookkeeping.ensure_state(connection, schema)
+            oids: dict[TableName, int] = {}
+            for table in (*(change.table for change in changes if isinstance(change, CreateTable)), *adopted):
+                oids[table] = _oid(connection, table)
+                bookkeeping.record(
+                    connection,
+                    schema,
+                    table.name,
+                    oids[table],
+                    pipeline_id=pipeline_id,
+                    pipeline_name=pipeline_name,
+                    generation=generation,
+                    epoch=epoch,
+                )
+            return oids
+
+        return self._locked("the target schema cannot be changed", work)
+
+    def claim(self, schema: str, pipeline_id: UUID, *, epoch: int) -> None:
+        """Raise the epoch of the pipeline's bookkeeping rows; waits for transactions of older epochs to end."""
+        with self._sessions.session("the bookkeeping cannot be claimed") as connection, connection.transaction():
+            bookkeeping.claim(connection, schema, pipeline_id, epoch)
+
+    def begin_load(self, table: TableName, fence: Fence, *, chunk_table: str) -> None:
+        """Empty the table, forget its chunk rows, and make `fence.load_id` the only load that may write to it."""
+
+        def work(connection: Connection) -> None:
+            bookkeeping.begin_load(connection, table, fence, chunk_table)
+            name = quote_table(table)
+            connection.execute(statement(f"TRUNCATE {name}"))
+            # A load that was killed after its rows leaves key and indexes, which would slow this one down.
+            for drop in fetch_all(
+                connection,
+                """
+                SELECT CASE WHEN k.conname IS NULL THEN format('DROP INDEX %%s', i.indexrelid::regclass)
+                    ELSE format('ALTER TABLE %%s DROP CONSTRAINT %%I', i.indrelid::regclass, k.conname) END AS sql
+                FROM pg_index i LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
+                WHERE i.indrelid = %(table)s::regclass
+                """,
+                {"table": name},
+            ):
+                connection.execute(statement(drop["sql"]))
+
+        self._locked(f"{table} cannot be emptied for its load", work)
+
+    def writer(self, *, chunk_table: str) -> AbstractContextManager[ChunkWriter]:
+        """Open one writing session."""
+        return chunk_writer(self._sessions, chunk_table)
+
+    def read_back(self, table: TableName, columns: Sequence[str]) -> Mapping[int, ChunkReceipt]:
+        """Read the whole table once and return what each transaction left in it."""
+        with self._sessions.session(f"{table} cannot be read back") as connection:
+            return read_back(connection, table, columns)
+
+    def where_doubled(self, table: TableName, xid: int) -> Mapping[int, int]:
+        """For a foreign transaction: how many of its rows equal rows of which other transactions."""
+        with self._sessions.session(f"{table} cannot be read back") as connection:
+            return where_doubled(connection, table, xid)
+
+    def receipts(self, table: TableName, fence: Fence, *, chunk_table: str) -> tuple[ChunkReceipt, ...]:
+        """The progress rows of a table's load."""
+        return read_receipts(self._sessions, table, fence, chunk_table)
+
+    def finish_load(self, changes: Sequence[TableChange], table: TableName, fence: Fence) -> None:
+        """Make key and indexes, gather statistics, with a synchronous commit; idempotent."""
+        with self._sessions.session(f"key and indexes of {table} cannot be made") as connection:
+            connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (_BUILD_MEMORY,))
+            with connection.transaction():
+                # "Loaded" must outlive a power cut, whatever the server's default is.
+                connection.execute("SET LOCAL synchronous_commit = on")
+                bookkeeping.hold_fence(connection, table, fence)
+                for change in changes:
+                    self._change(connection, change)
+                connection.execute(statement(f"ANALYZE {quote_table(table)}"))
+
+    def end_load(self, schema: str, pipeline_id: UUID, *, chunk_table: str) -> None:
+        """Remove the pipeline's progress rows."""
+
+        def work(connection: Connection) -> None:
+            bookkeeping.forget_chunks(connection, schema, pipeline_id, chunk_table)
+
+        self._locked("the progress rows cannot be removed", work)
+
+    def sessions_of(self, application_name: str) -> int:
+        """How many sessions carry that application name."""
+        with self._sessions.session("the sessions cannot be counted") as connection:
+            row = fetch_one(
+                connection,
+                "SELECT count(*) AS sessions FROM pg_stat_activity WHERE application_name = %(name)s AND pid <> pg_backend_pid()",
+                {"name": application_name},
+            )
+        return int(row["sessions"])
+
+    def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
+        """End our own sessions of older epochs of that pipeline."""
+        with self._sessions.session("sessions of an older run cannot be ended") as connection:
+            return end_stale_sessions(connection, application_prefix(pipeline), before_epoch=before_epoch)
+
+    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> None:
+        """Remove the pipeline's bookkeeping rows, and the tables named."""
+
+        def work(connection: Connection) -> None:
+            bookkeeping.lock_schema(connection, schema)
+            recorded = {row.target_table: row for row in bookkeeping.rows(connection, schema)}
+            for table in drop_tables:
+                row = recorded.get(table.name)
+                if row is not None and row.pipeline_id == pipeline_id:
+                    self._drop(connection, table, row.table_oid)
+            bookkeeping.forget(connection, schema, pipeline_id)
+
+        self._locked("the bookkeeping cannot be removed", work)
+
+    def _locked(self, purpose: str, work: Callable[[Connection], _Result]) -> _Result:
+        """Run the work in one transaction that gives way to the table's users and is tried again a few times."""
+        with self._sessions.session(purpose) as connection:
+            for attempt in Retrying(
+                stop=stop_after_attempt(_LOCK_ATTEMPTS),
+                wait=wait_random(0.5, 2),
+                retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+                reraise=True,
+            ):
+                with attempt, connection.transaction():
+                    connection.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+                    return work(connection)
+        raise AssertionError  # the last attempt has returned or raised
+
+    def _change(self, connection: Connection, change: TableChange) -> None:
+        """Carry out one change; what is there already is left alone."""
+        table = changed_table(change)
+        try:
+            match change:
+                case DropTable():
+                    self._drop(connection, change.table, change.oid)
+                    return
+                case AddKey() if _has_key(connection, change.table):
+                    return
+                case AddIndex():
+                    free = _free_index_name(connection, change)
+                    if free is None:
+                        return
+                    change = replace(change, name=free)
+            connection.execute(statement(ddl(change)))
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except psycopg.Error as error:
+            raise self._sessions.error(
+                error,
+                f"{type(change).__name__} of {table or 'the schema'} was refused",
+                hint="give the role the right to do this (./cdc check prints the grants), or mend what the server names",
+                table=table.name if table else None,
+                hides_values=True,
+            ) from error
+
+    def _drop(self, connection: Connection, table: TableName, oid: int) -> None:
+        present = fetch_one(connection, "SELECT to_regclass(%(t)s)::oid::int8 AS oid", {"t": quote_table(table)})["oid"]
+        if present is None:
+            return
+        if present != oid:
+            raise TargetNotOursError(
+                f"target table {table} was made anew by someone meanwhile",
+                hint="look at it, then start again",
+                table=table.name,
+            )
+        try:
+            with connection.transaction():
+                connection.execute(statement(f"DROP TABLE {quote_table(table)}"))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise TargetNotOursError(
+                f"target table {table} cannot be dropped: other objects depend on it",
+                hint="drop what depends on it, or choose another target name",
+                table=table.name,
+            ) from error
+
+
+def _oid(connection: Connection, table: TableName) -> int:
+    return int(fetch_one(connection, "SELECT %(t)s::regclass::oid::int8 AS oid", {"t": quote_table(table)})["oid"])
+
+
+def _has_key(connection: Connection, table: TableName) -> bool:
+    query: LiteralString = "SELECT FROM pg_index WHERE indrelid = %(t)s::regclass AND indisprimary"
+    return bool(fetch_all(connection, query, {"t": quote_table(table)}))
+
+
+def _free_index_name(connection: Connection, change: AddIndex) -> str | None:
+    """Return a name that no relation of the schema has; None when the table has such an index already."""
+    number, name = 0, change.name
+    while True:
+        taken = fetch_all(
+            connection,
+            """
+            SELECT COALESCE(i.indrelid = %(t)s::regclass, false) AS is_here
+            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
+            WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+            """,
+            {"t": quote_table(change.table), "schema": change.table.schema, "name": name},
+        )
+        if not taken:
+            return name
+        if taken[0]["is_here"]:
+            return None
+        number += 1
+        name = index_name(change.name, change.table, number)
+
+
+def _extension_path(connection: Connection) -> str:
+    """Return the schemas that hold extensions, for types that are named without one."""
+    row = fetch_one(
+        connection,
+        "SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ') AS path"
+        " FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace",
+    )
+    return str(row["path"] or "")
