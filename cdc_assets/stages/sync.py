@@ -42,8 +42,11 @@ def sync(
     tables: Sequence[str],
     preflight: Callable[[], Sequence[PreflightCheck]],
     secrets: ConnectSecrets,
+    finished: Callable[[Stage, Mapping[str, TableOutcome]], None],
 ) -> SyncReport:
     """Run the selected stages for the selected tables and record how it ended.
+
+    `finished` is told of each stage as it ends, so that what was reached stays visible when a later stage fails.
 
     Afterwards the statuses are true and, unless only a part was selected, the intent version is served. PreflightError before anything was changed when a check fails; another
     CdcAssetsError when a stage failed for the whole pipeline; LeaseLostError, IntentChangedError and StateDatabaseError leave the statuses as they are.
@@ -59,6 +62,7 @@ def sync(
             if stage in stages and _has_stage(context, stage):
                 step = _STEP[stage]
                 outcomes[stage] = _run_stage(context, stage, tables, secrets)
+                finished(stage, outcomes[stage])
     except _PASS_THROUGH:
         raise
     except CdcAssetsError as error:

@@ -1,6 +1,6 @@
 """One run of a pipeline, from the lease to the report: what the Dagster step calls."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from cdc_assets.model.errors import IntentChangedError, LeaseHeldError
 from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.model.report import LoadProgress, Stage, SyncReport
+from cdc_assets.model.report import LoadProgress, Stage, SyncReport, TableOutcome
 from cdc_assets.model.status import Intent
 from cdc_assets.ports.store import Lease, PipelineStore
 from cdc_assets.settings import Settings
@@ -18,6 +18,7 @@ from cdc_assets.wiring.parts import connect_secrets, open_store, stage_context
 from cdc_assets.wiring.pipeline_log import pipeline_log
 
 Log = Callable[[str], None]
+Finished = Callable[[Stage, Mapping[str, TableOutcome]], None]
 # A dead holder's lease runs out within its life; somebody who renews it meanwhile is alive.
 _GRACE = timedelta(seconds=3)
 
@@ -32,8 +33,9 @@ def sync(
     serves: int | None,
     log: Log,
     progress: Callable[[LoadProgress], None],
+    finished: Finished,
 ) -> SyncReport:
-    """Run the stages for the tables under the pipeline's lease.
+    """Run the stages for the tables under the pipeline's lease; `finished` is told of each stage as it ends.
 
     `serves`: the intent version that `reconcile` asked this run for; None for a Materialize, which is a start: the intent RUNNING is written with
     a new version. When another run is at work, or the version was served or replaced meanwhile, nothing is done and the report says so.
@@ -51,7 +53,7 @@ def sync(
                 with attempt, store.take_lease(pipeline.name, run_id=run_id, serves=version) as lease:
                     if serves is not None and lease.check().served_version >= serves:
                         return SyncReport(already_served=True)
-                    return _run(settings, pipeline, lease, stages, tables, write, progress)
+                    return _run(settings, pipeline, lease, stages, tables, write, progress, finished)
         except LeaseHeldError as error:
             write(f"Nothing done: {error.message}")
         except IntentChangedError as error:
@@ -74,6 +76,7 @@ def _run(
     tables: Sequence[str],
     log: Log,
     progress: Callable[[LoadProgress], None],
+    finished: Finished,
 ) -> SyncReport:
     context = stage_context(settings, pipeline, lease, log=log, progress=progress)
     return sync_stages(
@@ -82,4 +85,5 @@ def _run(
         tables=tables,
         preflight=lambda: preflight_checks(settings, pipeline, context),
         secrets=connect_secrets(settings),
+        finished=finished,
     )
