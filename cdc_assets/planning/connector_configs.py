@@ -165,7 +165,7 @@ def unusable_key_columns(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def unusable_target_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Tables and columns that the sink connector cannot name: it does not double quotes, and `${` begins a placeholder."""
+    """Names that the sink connector cannot write: it does not double quotes, and `${` begins a placeholder."""
     return tuple(name for name in names if '"' in name or "${" in name)
 
 

@@ -10,17 +10,19 @@ from datetime import timedelta
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.errors import CdcAssetsError, ConnectorError, NotFlowingError, WaitTimeoutError
+from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import TableRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import CdcStatus, Intent, TableState
 from cdc_assets.planning.connector_configs import sink_application, sink_config
 from cdc_assets.planning.sink_failures import SinkFailure, classify
-from cdc_assets.ports.streaming import ConnectorReport, ConnectSecrets
+from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.context import StageContext
-from cdc_assets.stages.marker import Marker, MarkerView, look
+from cdc_assets.stages.marker import MarkerView, look
 
 _STANDSTILL = timedelta(seconds=90)
 _SESSIONS_GONE = timedelta(seconds=60)

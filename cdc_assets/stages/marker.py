@@ -8,16 +8,9 @@ committed before it is in Kafka), THEN the topics' ends, THEN every sink's commi
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from cdc_assets.model.marker import Marker
 from cdc_assets.model.position import Lsn
 from cdc_assets.ports.streaming import ConnectCluster, KafkaCluster
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A marker on its way; `ends`, topic -> offset, are read once the source has delivered it."""
-
-    lsn: Lsn
-    ends: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets
 from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Pipeline, SecretReference
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.table import TableMapping, TableName
 from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
 from cdc_assets.planning.names import PipelineNames, pipeline_names
-from cdc_assets.stages.marker import Marker, MarkerView, look
+from cdc_assets.stages.marker import MarkerView, look
 from cdc_assets_tests.services.servers import PASSWORD, Databases
 
 

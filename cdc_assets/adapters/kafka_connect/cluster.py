@@ -6,9 +6,10 @@ from typing import Any
 
 from cdc_assets.adapters.kafka_connect.rest import ConnectRest, NotYetError
 from cdc_assets.adapters.kafka_connect.traces import cause_of, without_values
+from cdc_assets.model.connector import ConnectorReport, ConnectorState, ConnectorTask
 from cdc_assets.model.errors import ConnectorError, WaitTimeoutError
 from cdc_assets.model.position import Lsn
-from cdc_assets.ports.streaming import ConnectorPlugin, ConnectorReport, ConnectorState, ConnectorTask
+from cdc_assets.ports.streaming import ConnectorPlugin
 
 
 class KafkaConnect:

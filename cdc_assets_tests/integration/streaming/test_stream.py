@@ -4,9 +4,9 @@ import psycopg
 import pytest
 from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
+from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.errors import ConnectorError, KafkaError
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.ports.streaming import ConnectorReport
 from cdc_assets_tests.integration.streaming.conftest import MakeStream
 from cdc_assets_tests.services.stream import Stream, same_name
 from cdc_assets_tests.services.workload import differences
