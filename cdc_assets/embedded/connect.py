@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_fixed
 
 from cdc_assets.embedded.java import LOGGING, java_command
 from cdc_assets.embedded.kafka import LARGEST_MESSAGE_BYTES
@@ -75,17 +75,19 @@ class Worker:
     def stop_connectors(self, seconds: float = 60) -> None:
         """Bring every connector to STOPPED with no task left, so that the worker's end interrupts nothing.
 
-        Raises EmbeddedStackError naming the connectors that do not get there in time.
+        Does nothing when no worker listens. Raises EmbeddedStackError naming the connectors that do not get there.
         """
         waiting = Retrying(
             stop=stop_after_delay(seconds),
             wait=wait_fixed(0.2),
             # During a rebalance Connect answers 409, 404 and 500: not yet.
-            retry=retry_if_exception_type(requests.RequestException) | retry_if_result(bool),
+            retry=retry_if_exception(_not_yet) | retry_if_result(bool),
         )
         moving: list[str] = []
         try:
             moving = waiting(self._moving_connectors)
+        except requests.ConnectionError:
+            return
         except RetryError as error:
             last = error.last_attempt
             if not last.failed:
@@ -151,3 +153,8 @@ class Worker:
             "config.providers.directory.param.allowed.paths": f"{self.secrets},/proc/sys/kernel/random",
         }
         return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _not_yet(error: BaseException) -> bool:
+    # Nobody listens: the worker never came up or is gone, and its tasks with it.
+    return isinstance(error, requests.RequestException) and not isinstance(error, requests.ConnectionError)

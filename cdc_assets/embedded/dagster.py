@@ -19,7 +19,7 @@ REQUEST_SECONDS = 20
 DEFAULT_POSTGRES_PORT = 5432
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus
-    locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
+    locationOrLoadError { __typename ... on PythonError { message errorChain { error { message } } } } } } } }"""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class DagsterServers:
         for entry in self._entries():
             problem = entry["locationOrLoadError"]
             if problem and problem["__typename"] == "PythonError":
-                return str(problem["message"])
+                messages = [problem["message"], *(link["error"]["message"] for link in problem["errorChain"])]
+                return str(messages[-1]).strip()
         return None
 
     @property
@@ -91,6 +92,8 @@ class DagsterServers:
             death_signal=signal.SIGTERM,
             environment=self.environment(),
             cwd=checkout(),
+            # The code server waits a minute for calls that are still open; a run may be killed at any line.
+            stop_seconds=15,
         )
 
     def environment(self) -> Mapping[str, str]:

@@ -46,9 +46,12 @@ class ServerProcess(Executor):
         cwd: Path | None = None,
         as_user: tuple[int, int] | None = None,
         start_seconds: float = 90,
+        stop_seconds: float = 60,
     ) -> None:
         self.name = name
         self.log = log
+        self._stop_seconds = stop_seconds
+        self._log_begins = 0
         self._probe = probe
         super().__init__(
             [*privileges_prefix(death_signal, as_user), *command],
@@ -74,6 +77,7 @@ class ServerProcess(Executor):
         """Start the process without waiting; `await_ready` waits."""
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("ab") as stream:
+            self._log_begins = stream.tell()
             self._stdout = stream
             mirakuru.SimpleExecutor.start(self)
         return self
@@ -92,9 +96,9 @@ class ServerProcess(Executor):
         """Start and wait until the probe passes; raises EmbeddedStackError with the cause when it does not."""
         return self.launch().await_ready()
 
-    def end(self, seconds: float = 60) -> None:
-        """Stop the process and wait for its end; an unusual exit code is no error of a stop."""
-        self._timeout = seconds
+    def end(self) -> None:
+        """Stop the process and wait for its end, then kill it; an unusual exit code is no error of a stop."""
+        self._timeout = self._stop_seconds
         # Asked to end, it ended: how it words that does not matter.
         with contextlib.suppress(ProcessFinishedWithError):
             self.stop()
@@ -107,19 +111,18 @@ class ServerProcess(Executor):
         return self._failure(f"ended by itself with exit code {code}", code)
 
     def _failure(self, what: str, code: int | None = None) -> EmbeddedStackError:
-        tail = "\n".join(f"    {line}" for line in last_lines(self.log))
+        tail = "\n".join(f"    {line}" for line in last_lines(self.log, self._log_begins))
         hint = "the log says why"
         if code in {OUT_OF_MEMORY_KILL, -signal.SIGKILL}:
             hint = "it was killed, probably for lack of memory: the stack wants 2 GB free"
         return EmbeddedStackError(f"{self.name} {what}; its log {self.log} ends with:\n{tail}\n", hint=hint)
 
 
-def last_lines(log: Path, count: int = LOG_LINES_SHOWN) -> list[str]:
-    """Return the end of a log."""
-    if not log.exists():
-        return []
-    with log.open(encoding="utf-8", errors="replace") as stream:
-        return [line.rstrip("\n") for line in deque(stream, maxlen=count)]
+def last_lines(log: Path, begin: int) -> list[str]:
+    """Return the end of what a log holds from a position on."""
+    with log.open("rb") as stream:
+        stream.seek(begin)
+        return [line.decode(errors="replace").rstrip() for line in deque(stream, maxlen=LOG_LINES_SHOWN)]
 
 
 def privileges_prefix(death_signal: signal.Signals, as_user: tuple[int, int] | None) -> list[str]:

@@ -92,20 +92,20 @@ class Stack:
         migrate(settings)
         if settings.is_embedded_kafka:
             self.report(f"Starting the Kafka broker on port {settings.embedded_kafka_port}")
-            supervisor.start(self._broker().process())
-        dagster = DagsterServers(settings, free_port(), stack_id)
-        dagster.prepare()
+            supervisor.launch(self._broker().process())
         if settings.is_embedded_connect:
             self.report(f"Starting Kafka Connect on port {settings.embedded_connect_port}")
             worker = self._worker()
             supervisor.launch(worker.process())
             # Connectors end before their worker does, and after Dagster, which would start them again.
             supervisor.before_end(worker.stop_connectors)
+        dagster = DagsterServers(settings, free_port(), stack_id)
+        dagster.prepare()
         self.report(f"Starting Dagster on {dagster.url}")
         code_server = dagster.code_server()
-        supervisor.start(code_server)
-        supervisor.launch(dagster.webserver(), dagster.daemon())
+        supervisor.launch(code_server)
         supervisor.await_ready()
+        supervisor.start(dagster.webserver(), dagster.daemon())
         problem = dagster.load_error()
         if problem:
             raise EmbeddedStackError(
