@@ -21,6 +21,7 @@ from cdc_assets.planning.names import PipelineNames
 from cdc_assets.planning.slot_check import SlotCheck, check_slot
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.ports.store import Lease
 from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets
 from cdc_assets.stages.context import StageContext
 
@@ -117,7 +118,7 @@ def _start(context: StageContext, names: PipelineNames, config: Mapping[str, str
     check = read_slot_check(slot, context.pipeline, record, names, context.connect)
     if not check.is_usable:
         if check.loses_changes:
-            require_resync(context, record, check.error())
+            require_resync(context.lease, context.pipeline, record, check.error())
         raise check.error()
     context.lease.check()
     context.connect.resume(names.source_connector)
@@ -126,11 +127,11 @@ def _start(context: StageContext, names: PipelineNames, config: Mapping[str, str
     )
 
 
-def require_resync(context: StageContext, record: PipelineRecord, error: CdcAssetsError) -> None:
+def require_resync(lease: Lease, pipeline: Pipeline, record: PipelineRecord, error: CdcAssetsError) -> None:
     """Mark every captured table that holds rows: changes of it are gone."""
-    for table in captured_tables(context.pipeline, record):
+    for table in captured_tables(pipeline, record):
         if table.state in _HOLDS_ROWS:
-            context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
+            lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
 
 
 def _streams_already(context: StageContext, names: PipelineNames, config: Mapping[str, str]) -> bool:

@@ -1,0 +1,72 @@
+"""What one look at a stream hands to the next: a small value that travels as JSON in the sensor's cursor.
+
+A look never waits: it emits a marker, and later looks see how far it came. An unreadable memory is an empty one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cdc_assets.model.marker import Marker
+from cdc_assets.model.position import Lsn
+from cdc_assets.planning.healing import RestartHistory
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMemory:
+    """`root`: the generation it is about; `marker` on its way, `moved_at` its last progress (`footprint`)."""
+
+    root: str = ""
+    marker: Marker | None = None
+    moved_at: datetime | None = None
+    footprint: str = ""
+    passed_at: datetime | None = None
+    passed_lsn: Lsn | None = None
+    restarts: Mapping[str, RestartHistory] = field(default_factory=dict)
+    findings: tuple[str, ...] | None = None
+
+    def to_json(self) -> str:
+        """As text for the cursor."""
+        return json.dumps(
+            {
+                "root": self.root,
+                "marker": None if self.marker is None else {"lsn": str(self.marker.lsn), "ends": self.marker.ends},
+                "moved_at": _text(self.moved_at),
+                "footprint": self.footprint,
+                "passed_at": _text(self.passed_at),
+                "passed_lsn": None if self.passed_lsn is None else str(self.passed_lsn),
+                "restarts": {name: [past.count, past.last_at.isoformat()] for name, past in self.restarts.items()},
+                "findings": self.findings,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "HealthMemory":
+        """Read what `to_json` wrote; anything else (no cursor yet, an older version's) is an empty memory."""
+        try:
+            stored = json.loads(text or "{}")
+            marker = stored.get("marker")
+            return cls(
+                root=str(stored.get("root", "")),
+                marker=None if marker is None else Marker(Lsn.parse(marker["lsn"]), marker["ends"]),
+                moved_at=_time(stored.get("moved_at")),
+                footprint=str(stored.get("footprint", "")),
+                passed_at=_time(stored.get("passed_at")),
+                passed_lsn=None if stored.get("passed_lsn") is None else Lsn.parse(stored["passed_lsn"]),
+                restarts={
+                    name: RestartHistory(int(count), datetime.fromisoformat(last_at))
+                    for name, (count, last_at) in stored.get("restarts", {}).items()
+                },
+                findings=None if stored.get("findings") is None else tuple(stored["findings"]),
+            )
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return cls()
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,157 @@
+"""What the facts of a running stream mean: a verdict with causes and fixes. Pure; health is never stored as truth.
+
+FAILED findings that concern the whole stream make `cdc_status` ERROR; a refused record or a gap concerns its table
+only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cdc_assets.model.connector import ConnectorReport, ConnectorState
+from cdc_assets.model.errors import (
+    CdcAssetsError,
+    ConnectorError,
+    ConnectUnavailableError,
+    NotFlowingError,
+)
+from cdc_assets.planning.sink_failures import SinkFailure, classify
+from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
+
+STANDSTILL_SECONDS = 25.0
+
+
+class Level(StrEnum):
+    """HEALTHY: nothing found. DEGRADED: something starts, or concerns one table only. FAILED: the stream stands."""
+
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be; `table`: it concerns this table and no other."""
+
+    level: Level
+    error: CdcAssetsError
+    table: str | None = None
+    failure: SinkFailure | None = None
+
+    @property
+    def key(self) -> str:
+        """Equal for the same trouble at the same place, whatever the figures in its sentence."""
+        return f"{self.level}:{self.error.code}:{self.error.table or ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All findings, the worst first."""
+
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def level(self) -> Level:
+        """The worst."""
+        return self.findings[0].level if self.findings else Level.HEALTHY
+
+    @property
+    def stream_failure(self) -> CdcAssetsError | None:
+        """The first cause for which the whole stream is not running."""
+        return next((f.error for f in self.findings if f.level is Level.FAILED and f.table is None), None)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What to compare to see that the verdict has changed."""
+        return tuple(sorted({finding.key for finding in self.findings}))
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return "; ".join(str(finding.error) for finding in self.findings) or "changes flow"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a look at a running pipeline found.
+
+    `sinks`: table -> connector of every table that shall flow; `reports`: what Connect says of the connectors;
+    `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when the marker on its way,
+    which `waits_for` explains, has made no progress.
+    """
+
+    pipeline: str
+    source_connector: str
+    sinks: Mapping[str, str]
+    reports: Mapping[str, ConnectorReport]
+    outages: tuple[CdcAssetsError, ...] = ()
+    slot: SlotCheck | None = None
+    standstill_seconds: float = 0.0
+    waits_for: str = ""
+    without_sink: tuple[str, ...] = ()
+
+
+def judge(facts: StreamFacts) -> Verdict:
+    """Return every finding, the worst first."""
+    findings = [Finding(Level.FAILED, error) for error in facts.outages]
+    if facts.slot is not None:
+        findings += _slot(facts.slot)
+    if not any(isinstance(error, ConnectUnavailableError) for error in facts.outages):
+        findings += _connector(facts, facts.source_connector, table=None)
+        for table, connector in facts.sinks.items():
+            findings += _connector(facts, connector, table=table)
+    if not findings and facts.standstill_seconds > STANDSTILL_SECONDS:
+        standstill = NotFlowingError(
+            f"nothing has moved for more than {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
+            hint="see the logs of Kafka Connect and of the databases; a very large transaction may also take this long",
+        )
+        findings.append(Finding(Level.FAILED, standstill))
+    if facts.without_sink:
+        unfinished = ConnectorError(
+            f"tables without a sink connector: {', '.join(facts.without_sink)}",
+            hint=f"start the pipeline again: ./cdc start {facts.pipeline}",
+        )
+        findings.append(Finding(Level.DEGRADED, unfinished))
+    order = list(reversed(Level))
+    return Verdict(tuple(sorted(findings, key=lambda finding: (order.index(finding.level), finding.table is not None))))
+
+
+def _slot(check: SlotCheck) -> list[Finding]:
+    if check.loses_changes or check.verdict is SlotVerdict.FOREIGN:
+        return [Finding(Level.FAILED, check.error())]
+    return []
+
+
+def _connector(facts: StreamFacts, name: str, *, table: str | None) -> list[Finding]:
+    report = facts.reports.get(name)
+    role = "source connector" if table is None else "sink connector"
+    of_table = "" if table is None else f" of table {table}"
+    again = f"start the pipeline again: ./cdc start {facts.pipeline}"
+    if report is None:
+        error = ConnectorError(f"{role} {name}{of_table} is gone from Kafka Connect", hint=again, table=table)
+        return [Finding(Level.FAILED, error)]
+    if report.failure is not None:
+        return [_failure(report, role, of_table, table)]
+    match report.state:
+        case ConnectorState.STOPPED | ConnectorState.PAUSED:
+            what = f"{role} {name}{of_table} is {report.state} though the pipeline shall run"
+            return [Finding(Level.FAILED, ConnectorError(what, hint=again, table=table))]
+        case _ if not report.says_running:
+            what = f"{role} {name}{of_table} is starting"
+            return [Finding(Level.DEGRADED, ConnectorError(what, hint="wait for it", table=table))]
+    return []
+
+
+def _failure(report: ConnectorReport, role: str, of_table: str, table: str | None) -> Finding:
+    cause = report.failure or ""
+    kind = None if table is None else classify(cause)
+    what = f"{role} {report.name}{of_table} failed: {cause}"
+    match kind:
+        case SinkFailure.REFUSED_RECORD:
+            hint = "mend the target table or the row; the sink connector is tried again by itself"
+            return Finding(Level.DEGRADED, ConnectorError(what, hint=hint, table=table), table, kind)
+        case SinkFailure.GAP:
+            hint = "the table has to be loaded again: ./cdc drop the pipeline and start it anew"
+            return Finding(Level.DEGRADED, ConnectorError(what, hint=hint, table=table), table, kind)
+        case SinkFailure.OTHER | None:
+            hint = "mend the cause; the connector is restarted by itself"
+            return Finding(Level.FAILED, ConnectorError(what, hint=hint, table=table), failure=kind)
