@@ -55,9 +55,9 @@ def open_connect(settings: Settings, *, patience_seconds: float = 60) -> Connect
     return KafkaConnect(settings.connect_url, patience_seconds=patience_seconds)
 
 
-def open_kafka(settings: Settings) -> KafkaCluster:
+def open_kafka(settings: Settings, *, timeout_seconds: float = 30) -> KafkaCluster:
     """The Kafka cluster."""
-    return Kafka(settings.kafka_bootstrap)
+    return Kafka(settings.kafka_bootstrap, timeout_seconds=timeout_seconds)
 
 
 def connect_secrets(settings: Settings) -> ConnectSecrets:
