@@ -1,7 +1,7 @@
 """Every error of the product: one small hierarchy, each with a code, a sentence and the way out.
 
-The docstring is the default meaning of a code; `message` says what, where and why; `hint` what to do next. Messages hold names, types,
-counts and LSNs, never row values, passwords or URLs with credentials.
+The docstring is the default meaning of a code; `message` says what, where and why; `hint` what to do next. Messages
+hold names, types, counts and LSNs, never row values, passwords or URLs with credentials.
 """
 
 from typing import ClassVar

@@ -46,8 +46,8 @@ class Tls:
 class Connection:
     """One entry of `connections.yaml`.
 
-    `connect_host`, `connect_port`: the same server as Kafka Connect sees it; `connect_password`: a config-provider reference for a remote Connect,
-    None when the product writes the secret file of the embedded one.
+    `connect_host`, `connect_port`: the same server as Kafka Connect sees it; `connect_password`: a config-provider
+    reference for a remote Connect, None when the product writes the secret file of the embedded one.
     """
 
     name: str
@@ -108,7 +108,10 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class InvalidDefinition:
-    """A file that cannot be used: `name` is the pipeline it would define (or `connections`), `problems` are sentences with line and fix."""
+    """A file that cannot be used.
+
+    `name` is the pipeline it would define (or `connections`), `problems` are sentences with line and fix.
+    """
 
     name: str
     path: Path

@@ -47,7 +47,8 @@ class Lsn:
 class SlotPosition:
     """What a logical replication slot says of itself (PostgreSQL docs, "pg_replication_slots").
 
-    `confirmed_flush_lsn`: from here it replays; `restart_lsn`: from here the server keeps WAL; `wal_status`: `lost` when it kept too little.
+    `confirmed_flush_lsn`: from here it replays; `restart_lsn`: from here the server keeps WAL; `wal_status`: `lost`
+    when it kept too little.
     """
 
     name: str

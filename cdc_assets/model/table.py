@@ -34,10 +34,11 @@ class TableMapping:
 class ColumnType:
     """A PostgreSQL type of a column.
 
-    `formatted` is `format_type()`, such as `numeric(10,2)`; `base` the name of the type below domains in `base_schema`, such as `numeric`;
-    `category` is `pg_type.typtype` of the type itself (b base, c composite, d domain, e enum, r range, m multirange); `element` the base name of an
-    array's element, with its schema outside `pg_catalog`, else None. `base_formatted` and `base_category` are those of the type below domains,
-    `labels` an enum's, in its order.
+    `formatted` is `format_type()`, such as `numeric(10,2)`; `base` the name of the type below domains in
+    `base_schema`, such as `numeric`; `category` is `pg_type.typtype` of the type itself (b base, c composite, d
+    domain, e enum, r range, m multirange); `element` the base name of an array's element, with its schema outside
+    `pg_catalog`, else None. `base_formatted` and `base_category` are those of the type below domains, `labels` an
+    enum's, in its order.
     """
 
     formatted: str
@@ -56,7 +57,10 @@ class ColumnType:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDefinition:
-    """One column: `generated` is '' or `stored` or `virtual`; `identity` is '' or `always` or `by default`; `default` is SQL text as the source prints it."""
+    """One column: `generated` is '' or `stored` or `virtual`.
+
+    `identity` is '' or `always` or `by default`; `default` is SQL text as the source prints it.
+    """
 
     name: str
     type: ColumnType
@@ -94,8 +98,9 @@ class LeafTable:
 class TableDefinition:
     """What the catalog says of one table.
 
-    `kind` is `pg_class.relkind` (r ordinary, p partitioned, v view, m materialized view, f foreign); `leaves` are the tables that hold rows: itself, or
-    every leaf partition; `size_bytes` counts TOAST, `row_estimate` is the planner's (-1 unknown).
+    `kind` is `pg_class.relkind` (r ordinary, p partitioned, v view, m materialized view, f foreign); `leaves` are
+    the tables that hold rows: itself, or every leaf partition; `size_bytes` counts TOAST, `row_estimate` is the
+    planner's (-1 unknown).
     """
 
     name: TableName

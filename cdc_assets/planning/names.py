@@ -1,7 +1,7 @@
 """Every outside name of a pipeline, computed once: slot, publication, topics, connectors, consumer groups.
 
-Topic names follow Debezium's replacement of characters (`io.debezium.schema.SchemaTopicNamingStrategy`: every UTF-16 unit outside
-`[A-Za-z0-9._-]` becomes `_`), which may let two tables meet in one topic: `colliding_topics` finds them.
+Topic names follow Debezium's replacement of characters (`io.debezium.schema.SchemaTopicNamingStrategy`: every UTF-16
+unit outside `[A-Za-z0-9._-]` becomes `_`), which may let two tables meet in one topic: `colliding_topics` finds them.
 """
 
 import re
@@ -22,7 +22,10 @@ _MAX_TOPIC_CHARACTERS = 249
 
 @dataclass(frozen=True, slots=True)
 class PipelineNames:
-    """The names of one generation of a pipeline; `root` is the slot, the topics' beginning and, unless the file names one, the publication."""
+    """The names of one generation of a pipeline.
+
+    `root` is the slot, the topics' beginning and, unless the file names one, the publication.
+    """
 
     root: str
     publication: str
@@ -47,7 +50,10 @@ class PipelineNames:
 
 
 def pipeline_names(pipeline: Pipeline, generation: int, suffix: str) -> PipelineNames:
-    """Compute the names; the pipeline's own name is at most 40 characters, so that every name fits PostgreSQL's 63 bytes."""
+    """Compute the names.
+
+    The pipeline's own name is at most 40 characters, so that every name fits PostgreSQL's 63 bytes.
+    """
     root = f"cdc_{pipeline.name}_{generation}_{suffix}"
     if len(root.encode()) > _MAX_IDENTIFIER_BYTES:
         msg = f"slot name {root} is longer than {_MAX_IDENTIFIER_BYTES} bytes"

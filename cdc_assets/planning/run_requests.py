@@ -1,6 +1,7 @@
 """Whether a pipeline needs a run, a stop or nothing: the decision behind the `reconcile` sensor.
 
-`run_key` carries version and attempt: Dagster starts a key once and never again, so a lost request cannot become two runs.
+`run_key` carries version and attempt: Dagster starts a key once and never again, so a lost request cannot become two
+runs.
 """
 
 from dataclasses import dataclass
@@ -50,11 +51,14 @@ def run_key(pipeline: str, version: int, attempt: int) -> str:
     return f"{pipeline}:{version}:{attempt}"
 
 
-def decide(record: PipelineRecord, *, now: datetime, run_is_pending: bool, holder_is_alive: bool) -> Decision:
+def decide(  # noqa: PLR0911  one return a rule, in the order in which they hold
+    record: PipelineRecord, *, now: datetime, run_is_pending: bool, holder_is_alive: bool
+) -> Decision:
     """Decide for one pipeline.
 
-    `run_is_pending`: the Dagster run of the last attempt is queued or running. `holder_is_alive`: the lease's holder is not a Dagster run that has
-    ended. Dagster is not believed alone: a run it calls running is dead when the lease it took has run out (its launcher may be gone).
+    `run_is_pending`: the Dagster run of the last attempt is queued or running. `holder_is_alive`: the lease's holder
+    is not a Dagster run that has ended. Dagster is not believed alone: a run it calls running is dead when the lease
+    it took has run out (its launcher may be gone).
     """
     if record.intent_version <= record.served_version or record.intent is Intent.PAUSED:
         return Wait()

@@ -1,7 +1,7 @@
 """One run of a pipeline: the selected stages in their order, and what their failures mean for the statuses.
 
-Called by `wiring` for a Dagster run, under the pipeline's lease. A table that fails does not hold up the others; what concerns the whole
-pipeline is recorded with its cause and raised.
+Called by `wiring` for a Dagster run, under the pipeline's lease. A table that fails does not hold up the others;
+what concerns the whole pipeline is recorded with its cause and raised.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,8 +48,9 @@ def sync(
 
     `finished` is told of each stage as it ends, so that what was reached stays visible when a later stage fails.
 
-    Afterwards the statuses are true and, unless only a part was selected, the intent version is served. PreflightError before anything was changed when a check fails; another
-    CdcAssetsError when a stage failed for the whole pipeline; LeaseLostError, IntentChangedError and StateDatabaseError leave the statuses as they are.
+    Afterwards the statuses are true and, unless only a part was selected, the intent version is served.
+    PreflightError before anything was changed when a check fails; another CdcAssetsError when a stage failed for the
+    whole pipeline; LeaseLostError, IntentChangedError and StateDatabaseError leave the statuses as they are.
     """
     outcomes: dict[Stage, Mapping[str, TableOutcome]] = {}
     step = "preflight"
@@ -73,7 +74,9 @@ def sync(
     return report
 
 
-def _run_stage(context: StageContext, stage: Stage, tables: Sequence[str], secrets: ConnectSecrets) -> Mapping[str, TableOutcome]:
+def _run_stage(
+    context: StageContext, stage: Stage, tables: Sequence[str], secrets: ConnectSecrets
+) -> Mapping[str, TableOutcome]:
     match stage:
         case Stage.TARGET_SCHEMA:
             return prepare(context, tables)
@@ -91,7 +94,7 @@ def _has_stage(context: StageContext, stage: Stage) -> bool:
 
 
 def _is_whole(context: StageContext, stages: frozenset[Stage], tables: Sequence[str]) -> bool:
-    """Whether the run was for everything: a part of it (some tables from the UI) leaves the rest of the wish to the next run."""
+    """Whether the run was for everything; a part (some tables from the UI) leaves the rest of the wish to the next."""
     wanted = {stage for stage in Stage if _has_stage(context, stage)}
     return wanted <= stages and {mapping.partition_key for mapping in context.pipeline.tables} <= set(tables)
 
@@ -134,7 +137,9 @@ def _record_end(context: StageContext, report: SyncReport, *, is_whole: bool) ->
         what = "; ".join(f"{table}: {error.message}" for table, error in failed.items())
         first = next(iter(failed.values()))
         error = FullLoadError(f"{len(failed)} of {len(context.pipeline.tables)} tables failed: {what}", hint=first.hint)
-        step = next(_STEP[stage] for stage, outcomes in report.outcomes.items() if any(o.error for o in outcomes.values()))
+        step = next(
+            _STEP[stage] for stage, outcomes in report.outcomes.items() if any(o.error for o in outcomes.values())
+        )
         context.lease.fail(step, error)
     else:
         context.lease.clear_error()

@@ -28,15 +28,21 @@ class RunWish:
 
 
 def find_pipeline(definitions: Definitions, name: str) -> Pipeline:
-    """Return the valid pipeline of that name; UnknownPipelineError names the known ones, or why the file cannot be used."""
+    """Return the valid pipeline of that name.
+
+    UnknownPipelineError names the known ones, or why the file cannot be used.
+    """
     pipeline = definitions.find(name)
     if pipeline is not None:
         return pipeline
     for invalid in definitions.invalid:
         if invalid.name == name:
-            raise UnknownPipelineError(f"pipeline {name} cannot be used: {'; '.join(invalid.problems)}", hint="correct the file")
+            problems = "; ".join(invalid.problems)
+            raise UnknownPipelineError(f"pipeline {name} cannot be used: {problems}", hint="correct the file")
     known = ", ".join(sorted(each.name for each in definitions.pipelines)) or "none"
-    raise UnknownPipelineError(f"there is no pipeline {name} (known: {known})", hint="see the files in CDC_PIPELINES_DIR")
+    raise UnknownPipelineError(
+        f"there is no pipeline {name} (known: {known})", hint="see the files in CDC_PIPELINES_DIR"
+    )
 
 
 def request_start(settings: Settings, name: str) -> PipelineRecord:
@@ -56,7 +62,7 @@ def request_stop(settings: Settings, name: str) -> PipelineRecord:
 
 
 def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]) -> tuple[RunWish, ...]:
-    """One tick: return the runs to ask Dagster for, stop idle pipelines that shall be stopped, give up what died too often.
+    """One tick: return the runs to ask Dagster for, stop idle pipelines, give up what died too often.
 
     Trouble with one pipeline is recorded on it and does not keep the others waiting.
     """
@@ -69,7 +75,7 @@ def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]
         pipeline = definitions.find(record.name)
         if pipeline is None:
             continue
-        wish = _reconcile_one(settings, store, pipeline, record, runs, log)
+        wish = _reconcile_one(settings, store, pipeline, record, runs=runs, log=log)
         if wish is not None:
             wishes.append(wish)
     return tuple(wishes)
@@ -80,6 +86,7 @@ def _reconcile_one(
     store: PipelineStore,
     pipeline: Pipeline,
     record: PipelineRecord,
+    *,
     runs: RunLookup,
     log: Callable[[str], None],
 ) -> RunWish | None:
@@ -112,7 +119,8 @@ def _reconcile_one(
 
 def _died(record: PipelineRecord) -> RunDiedError:
     return RunDiedError(
-        f"the run of {record.name} (attempt {max(record.attempt, 1)}) ended without a word: killed, out of memory, or its machine restarted",
+        f"the run of {record.name} (attempt {max(record.attempt, 1)}) ended without a word: killed, out of memory, "
+        "or its machine restarted",
         hint="nothing to do while it is tried again; its log in Dagster tells how far it came",
     )
 

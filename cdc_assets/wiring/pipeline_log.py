@@ -1,4 +1,7 @@
-"""The log of a pipeline: `CDC_HOME/logs/P.log`, one line an entry, which operators grep; text or JSON by `CDC_LOG_FORMAT`."""
+"""The log of a pipeline: `CDC_HOME/logs/P.log`, one line an entry, which operators grep.
+
+Text or JSON by `CDC_LOG_FORMAT`.
+"""
 
 from collections.abc import Callable
 from typing import TextIO
@@ -11,7 +14,7 @@ Log = Callable[[str], None]
 
 
 def pipeline_log(settings: Settings, name: str, *, run_id: str, also: Log) -> tuple[Log, TextIO]:
-    """Return a function that writes a line to the pipeline's file and hands it to `also`, and the file, which the caller closes."""
+    """Return a function that writes a line to the pipeline's file and to `also`, and the file; the caller closes it."""
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     stream = (settings.logs_dir / f"{name}.log").open("a", encoding="utf-8", buffering=1)
     last = (

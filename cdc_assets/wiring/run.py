@@ -37,9 +37,10 @@ def sync(
 ) -> SyncReport:
     """Run the stages for the tables under the pipeline's lease; `finished` is told of each stage as it ends.
 
-    `serves`: the intent version that `reconcile` asked this run for; None for a Materialize, which is a start: the intent RUNNING is written with
-    a new version. When another run is at work, or the version was served or replaced meanwhile, nothing is done and the report says so.
-    CdcAssetsError for a failure of the whole pipeline, after it was recorded.
+    `serves`: the intent version that `reconcile` asked this run for; None for a Materialize, which is a start: the
+    intent RUNNING is written with a new version. When another run is at work, or the version was served or replaced
+    meanwhile, nothing is done and the report says so. CdcAssetsError for a failure of the whole pipeline, after it
+    was recorded.
     """
     store = open_store(settings)
     store.ensure_pipeline(pipeline)
@@ -53,7 +54,9 @@ def sync(
                 with attempt, store.take_lease(pipeline.name, run_id=run_id, serves=version) as lease:
                     if serves is not None and lease.check().served_version >= serves:
                         return SyncReport(already_served=True)
-                    return _run(settings, pipeline, lease, stages, tables, write, progress, finished)
+                    return _run(
+                        settings, pipeline, lease, stages, tables, log=write, progress=progress, finished=finished
+                    )
         except LeaseHeldError as error:
             write(f"Nothing done: {error.message}")
         except IntentChangedError as error:
@@ -64,7 +67,10 @@ def sync(
 def _while_held(store: PipelineStore) -> Retrying:
     patience = store.lease_duration() + _GRACE
     return Retrying(
-        retry=retry_if_exception_type(LeaseHeldError), stop=stop_after_delay(patience), wait=wait_fixed(0.5), reraise=True
+        retry=retry_if_exception_type(LeaseHeldError),
+        stop=stop_after_delay(patience),
+        wait=wait_fixed(0.5),
+        reraise=True,
     )
 
 
@@ -74,6 +80,7 @@ def _run(
     lease: Lease,
     stages: frozenset[Stage],
     tables: Sequence[str],
+    *,
     log: Log,
     progress: Callable[[LoadProgress], None],
     finished: Finished,

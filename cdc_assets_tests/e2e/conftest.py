@@ -32,14 +32,17 @@ class Case:
     target_url: str
     target_schema: str = "dbo"
 
-    def write(self, *, mode: str = "full_load_and_cdc", tables: tuple[str, ...] = workload.TABLES, options: str = "") -> None:
+    def write(
+        self, *, mode: str = "full_load_and_cdc", tables: tuple[str, ...] = workload.TABLES, options: str = ""
+    ) -> None:
         """Write the pipeline file."""
         listed = "".join(f'  - "{table}"\n' for table in tables)
         self.installation.write_pipeline(
             self.name,
             f"mode: {mode}\n"
             f"source: {{connection: {self.name}_source, database: {database_name(self.source_url)}, schema: public}}\n"
-            f"target: {{connection: {self.name}_target, database: {database_name(self.target_url)}, schema: {self.target_schema}}}\n"
+            f"target: {{connection: {self.name}_target, database: {database_name(self.target_url)}, schema: "
+            f"{self.target_schema}}}\n"
             f"tables:\n{listed}{options}",
         )
 

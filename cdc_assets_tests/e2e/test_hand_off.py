@@ -19,7 +19,9 @@ def test_every_row_and_column_is_equal_after_a_start_under_writers(case_each: Ca
         writers.wait_for(1500)
         done = writers.stop()
     assert done >= 2000
-    wait_until(lambda: not case_each.differences(), what=f"source and target equal: {case_each.differences()}", seconds=90)
+    wait_until(
+        lambda: not case_each.differences(), what=f"source and target equal: {case_each.differences()}", seconds=90
+    )
     _no_placeholder(case_each)
 
 
@@ -46,12 +48,22 @@ def test_stop_and_start_resume_without_a_reload(case: Case) -> None:
         writers.stop()
     wait_until(lambda: not case.differences(), what="source and target equal after stop and start", seconds=90)
     after = case.installation.tables(case.name)
-    assert {table: row["load_lsn"] for table, row in after.items()} == {table: row["load_lsn"] for table, row in before.items()}
-    assert not [event for event in case.installation.events(case.name) if event["new_value"] == "LOADING" and event["id"] > _last_loaded(case)]
+    assert {table: row["load_lsn"] for table, row in after.items()} == {
+        table: row["load_lsn"] for table, row in before.items()
+    }
+    assert not [
+        event
+        for event in case.installation.events(case.name)
+        if event["new_value"] == "LOADING" and event["id"] > _last_loaded(case)
+    ]
 
 
 def _last_loaded(case: Case) -> int:
     return min(
-        max(event["id"] for event in case.installation.events(case.name) if event["new_value"] == "LOADED" and event["table_name"] == table)
+        max(
+            event["id"]
+            for event in case.installation.events(case.name)
+            if event["new_value"] == "LOADED" and event["table_name"] == table
+        )
         for table in case.installation.tables(case.name)
     )

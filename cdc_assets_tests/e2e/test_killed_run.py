@@ -13,7 +13,9 @@ _SLOW = "options: {chunk_mb: 1, max_mb_per_s: 4}\n"
 
 
 def _some_rows_loaded(case: Case) -> bool:
-    return any(row["state"] == "LOADING" and row["rows_loaded"] > 0 for row in case.installation.tables(case.name).values())
+    return any(
+        row["state"] == "LOADING" and row["rows_loaded"] > 0 for row in case.installation.tables(case.name).values()
+    )
 
 
 def _source_connector_without_all_sinks(case: Case) -> bool:
@@ -23,7 +25,9 @@ def _source_connector_without_all_sinks(case: Case) -> bool:
     return record["debezium_connector_name"] in names and len(sinks) < len(case.installation.tables(case.name))
 
 
-@pytest.mark.parametrize("reached", [_some_rows_loaded, _source_connector_without_all_sinks], ids=["while-loading", "between-connectors"])
+@pytest.mark.parametrize(
+    "reached", [_some_rows_loaded, _source_connector_without_all_sinks], ids=["while-loading", "between-connectors"]
+)
 def test_a_killed_run_is_noticed_and_its_work_continued(case: Case, reached: Callable[[Case], bool]) -> None:
     case.write(options=_SLOW)
     with Writers(case.source_url) as writers:

@@ -15,10 +15,13 @@ def test_full_load_only_ends_completed_and_leaves_nothing_in_the_source(case: Ca
     assert (row["status"], row["full_load_status"], row["cdc_status"]) == ("COMPLETED", "COMPLETED", "NOT_STARTED")
     assert case.differences() == {}
     with psycopg.connect(case.source_url) as connection:
-        slots = connection.execute("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()").fetchone()
+        slots = connection.execute(
+            "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"
+        ).fetchone()
         publications = connection.execute("SELECT count(*) FROM pg_publication").fetchone()
         identities = connection.execute(
-            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relreplident <> 'd'"
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND "
+            "relreplident <> 'd'"
         ).fetchone()
     assert (slots, publications, identities) == ((0,), (0,), (0,))
     assert not [name for name in case.installation.connectors() if name.startswith(f"cdc_{case.name}_")]
@@ -38,7 +41,8 @@ def test_cdc_only_loads_nothing_and_applies_what_comes(case: Case) -> None:
         connection.execute("INSERT INTO scratch VALUES (9002, 'after the start')")
         connection.execute("DELETE FROM orders WHERE id <= 10")
     wait_until(
-        lambda: set(case.differences(_TABLES)) == {"scratch"} and _arrived(case), what="the changes after the start in the target"
+        lambda: set(case.differences(_TABLES)) == {"scratch"} and _arrived(case),
+        what="the changes after the start in the target",
     )
 
 

@@ -1,7 +1,8 @@
 """An installation as a user has it: a state directory, pipeline files, and `./cdc` to drive it.
 
-One installation runs for a whole test session: `up --detach` at the first use, `down` at the end. Each test brings its own databases, connections
-and pipelines; nothing is called but `./cdc`, and nothing is read but the databases, as a user would read them.
+One installation runs for a whole test session: `up --detach` at the first use, `down` at the end. Each test brings
+its own databases, connections and pipelines; nothing is called but `./cdc`, and nothing is read but the databases,
+as a user would read them.
 """
 
 import json
@@ -11,22 +12,24 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import psycopg
 import requests
 from psycopg import sql
 from psycopg.rows import dict_row
-from tenacity import retry, retry_if_not_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from cdc_assets.embedded.server_process import free_port
 from cdc_assets.settings import inherited_environment
 from cdc_assets_tests.services.servers import Databases
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+_Value = TypeVar("_Value")
 PASSWORD = "planted-p4ss:w/rd"
 _PORTS = ("CDC_UI_PORT", "CDC_API_PORT", "CDC_EMBEDDED_PG_PORT", "CDC_EMBEDDED_KAFKA_PORT", "CDC_EMBEDDED_CONNECT_PORT")
 
@@ -49,7 +52,9 @@ class Installation:
         (directory / "connections.yaml").write_text("{}\n")
         ports = {name: str(free_port()) for name in _PORTS}
         environment = {
-            **{key: value for key, value in inherited_environment().items() if not key.startswith(("CDC_", "DAGSTER_"))},
+            **{
+                key: value for key, value in inherited_environment().items() if not key.startswith(("CDC_", "DAGSTER_"))
+            },
             **ports,
             "CDC_HOME": str(directory / "home"),
             "CDC_PIPELINES_DIR": str(directory / "pipelines"),
@@ -73,7 +78,8 @@ class Installation:
         if expect is not None and done.returncode != expect:
             log = self.log_tail()
             raise AssertionError(
-                f"./cdc {' '.join(arguments)} ended with {done.returncode}, not {expect}:\n{done.stdout}\n{done.stderr}\n{log}"
+                f"./cdc {' '.join(arguments)} ended with {done.returncode}, not "
+                f"{expect}:\n{done.stdout}\n{done.stderr}\n{log}"
             )
         return done
 
@@ -101,7 +107,9 @@ class Installation:
     def log_tail(self) -> str:
         """The ends of the logs, for a test that failed."""
         logs = sorted((self.directory / "home" / "logs").glob("*.log"))
-        return "\n".join(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]) for log in logs)
+        return "\n".join(
+            f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]) for log in logs
+        )
 
     # -- what the user writes ---------------------------------------------------------------------------------------
 
@@ -112,7 +120,8 @@ class Installation:
         secret.chmod(0o600)
         parts = urlsplit(url)
         self._connections[name] = (
-            f"{name}:\n  kind: postgres\n  host: {parts.hostname}\n  port: {parts.port}\n  user: {user}\n  password: {{file: {secret}}}\n"
+            f"{name}:\n  kind: postgres\n  host: {parts.hostname}\n  port: {parts.port}\n  user: {user}\n  "
+            f"password: {{file: {secret}}}\n"
         )
         (self.directory / "connections.yaml").write_text("".join(self._connections.values()))
 
@@ -156,7 +165,7 @@ class Installation:
         """The pipeline's events, oldest first."""
         return self.query("SELECT * FROM pipeline_events WHERE pipeline_name = %s ORDER BY id", name)
 
-    def status_json(self, name: str) -> Any:
+    def status_json(self, name: str) -> Any:  # noqa: ANN401  parsed JSON
         """What `status --json` says."""
         return json.loads(self.cdc("status", name, "--json").stdout)
 
@@ -169,14 +178,18 @@ class Installation:
     def kill_run(self, name: str) -> None:
         """Kill -9 the process that holds the pipeline's lease, which must be alive."""
         (row,) = self.query(
-            "SELECT l.pid FROM pipeline_leases l JOIN pipelines p ON p.id = l.pipeline_id WHERE p.name = %s AND l.expires_at > now()",
+            "SELECT l.pid FROM pipeline_leases l JOIN pipelines p ON p.id = l.pipeline_id WHERE p.name = %s AND "
+            "l.expires_at > now()",
             name,
         )
         os.kill(row["pid"], signal.SIGKILL)
 
 
 def prepare_roles(databases: Databases) -> tuple[str, str]:
-    """Make an ordinary source role that owns the tables of `public`, and an ordinary target role; returns their names."""
+    """Make an ordinary source role that owns the tables of `public`, and an ordinary target role.
+
+    Returns their names.
+    """
     source_role, target_role = f"src_{secrets.token_hex(3)}", f"tgt_{secrets.token_hex(3)}"
     with psycopg.connect(databases.source_url, autocommit=True) as connection:
         role = sql.Identifier(source_role)
@@ -202,18 +215,10 @@ def database_name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def wait_until(condition: Any, *, what: str, seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], _Value], *, what: str, seconds: float = 60) -> _Value:
     """Return the first true value of `condition`; AssertionError naming `what` when there is none in time."""
-    last: list[Any] = []
-
-    def observe() -> Any:
-        value = condition()
-        last[:] = [value]
-        return value
-
+    waiting = Retrying(stop=stop_after_delay(seconds), wait=wait_fixed(0.1), retry=retry_if_not_result(bool))
     try:
-        return retry(
-            stop=stop_after_delay(seconds), wait=wait_fixed(0.1), retry=retry_if_not_result(bool), reraise=False
-        )(observe)()
-    except Exception as error:
-        raise AssertionError(f"not within {seconds} s: {what} (last: {last})") from error
+        return waiting(condition)
+    except RetryError as error:
+        raise AssertionError(f"not within {seconds} s: {what} (last: {error.last_attempt.result()})") from error

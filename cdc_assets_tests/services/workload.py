@@ -1,7 +1,7 @@
 """Writers that never hold still: the changes a hand-off has to survive, at several hundred transactions a second.
 
-Bounded by a number of transactions and by `stop()`. Every random choice comes from a seed. Keys of one writer are its own, so writers do not
-wait for each other except where a TRUNCATE makes them.
+Bounded by a number of transactions and by `stop()`. Every random choice comes from a seed. Keys of one writer are
+its own, so writers do not wait for each other except where a TRUNCATE makes them.
 """
 
 import random
@@ -24,32 +24,38 @@ KEYS = {
 }
 
 _SCHEMA: LiteralString = """
-CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2), rate numeric, note text DEFAULT 'none',
+CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2), rate numeric, note text
+DEFAULT 'none',
     placed_at timestamptz NOT NULL, paid boolean);
-CREATE TABLE order_lines (order_no bigint, line_no int, sku varchar(20) NOT NULL, qty int, price numeric(10,4), PRIMARY KEY (order_no, line_no));
-CREATE TABLE documents (id uuid PRIMARY KEY, title text, body text, meta jsonb, edited timestamp);
-ALTER TABLE documents ALTER COLUMN body SET STORAGE EXTERNAL;
-CREATE TABLE readings (sensor int, at timestamptz, value double precision, PRIMARY KEY (sensor, at)) PARTITION BY RANGE (at);
-CREATE TABLE readings_2025 PARTITION OF readings FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE order_lines (order_no bigint, line_no int, sku varchar(20) NOT NULL, qty int, price numeric(10,4),
+PRIMARY KEY (order_no, line_no)); CREATE TABLE documents (id uuid PRIMARY KEY, title text, body text, meta jsonb,
+edited timestamp); ALTER TABLE documents ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE readings (sensor int, at timestamptz, value double precision, PRIMARY KEY (sensor, at)) PARTITION BY
+RANGE (at); CREATE TABLE readings_2025 PARTITION OF readings FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE readings_2026 PARTITION OF readings FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE scratch (id int PRIMARY KEY, v text);
 CREATE TABLE "We ird Größe" ("Schlüssel" int PRIMARY KEY, "Wert %s" text, "order" date);
 """
 
 _SEED: LiteralString = """
-INSERT INTO orders SELECT g, g %% 97, g * 1.10, 1.10, CASE WHEN g %% 7 = 0 THEN NULL ELSE 'order ' || g END, now() - g * interval '1 s', g %% 2 = 0
+INSERT INTO orders SELECT g, g %% 97, g * 1.10, 1.10, CASE WHEN g %% 7 = 0 THEN NULL ELSE 'order ' || g END, now() -
+g * interval '1 s', g %% 2 = 0
     FROM generate_series(1, %(rows)s) g;
-INSERT INTO order_lines SELECT g, l, 'sku' || g, l, g * 0.0001 FROM generate_series(1, %(rows)s / 2) g, generate_series(1, 2) l;
-INSERT INTO documents SELECT md5(g::text)::uuid, 'title ' || g, repeat(md5(g::text), 200), jsonb_build_object('n', g), now()
+INSERT INTO order_lines SELECT g, l, 'sku' || g, l, g * 0.0001 FROM generate_series(1, %(rows)s / 2) g,
+generate_series(1, 2) l; INSERT INTO documents SELECT md5(g::text)::uuid, 'title ' || g, repeat(md5(g::text), 200),
+jsonb_build_object('n', g), now()
     FROM generate_series(1, %(rows)s / 10) g;
-INSERT INTO readings SELECT g %% 50, '2025-06-01'::timestamptz + g * interval '1 hour', g / 3.0 FROM generate_series(1, %(rows)s) g;
-INSERT INTO scratch SELECT g, 'seed ' || g FROM generate_series(1, 500) g;
+INSERT INTO readings SELECT g %% 50, '2025-06-01'::timestamptz + g * interval '1 hour', g / 3.0 FROM
+generate_series(1, %(rows)s) g; INSERT INTO scratch SELECT g, 'seed ' || g FROM generate_series(1, 500) g;
 INSERT INTO "We ird Größe" SELECT g, 'Wert ' || g, '2020-01-01'::date + g FROM generate_series(1, 500) g;
 """
 
 
 def create_tables(source: str, *, rows: int) -> None:
-    """Make the tables in schema public of the source database and fill them; `rows` is about the size of the larger ones."""
+    """Make the tables in schema public of the source database and fill them.
+
+    `rows` is about the size of the larger ones.
+    """
     with psycopg.connect(source, autocommit=True) as connection:
         connection.execute(_SCHEMA)
         for statement in _SEED.split(";\n"):
@@ -58,7 +64,10 @@ def create_tables(source: str, *, rows: int) -> None:
 
 
 def differences(source: str, target: str, *, schema: str, tables: Sequence[str] = TABLES) -> dict[str, str]:
-    """Compare every row and column of source and target as text; one sentence for every table that differs, empty when all are equal."""
+    """Compare every row and column of source and target as text.
+
+    One sentence for every table that differs, empty when all are equal.
+    """
     found: dict[str, str] = {}
     with psycopg.connect(source) as source_connection, psycopg.connect(target) as target_connection:
         for table in tables:
@@ -67,7 +76,8 @@ def differences(source: str, target: str, *, schema: str, tables: Sequence[str] 
             if wanted != present:
                 missing, surplus = wanted - present, present - wanted
                 found[table] = (
-                    f"{len(wanted)} rows in the source, {len(present)} in the target; {len(missing)} missing or stale, {len(surplus)} surplus"
+                    f"{len(wanted)} rows in the source, {len(present)} in the target; {len(missing)} missing or stale, "
+                    f"{len(surplus)} surplus"
                 )
     return found
 
@@ -77,7 +87,8 @@ def _rows(connection: psycopg.Connection[tuple[object, ...]], schema: str, table
     columns = sql.SQL(", ").join(
         sql.Identifier(name)
         for (name,) in connection.execute(
-            "SELECT attname FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attname",
+            "SELECT attname FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass "
+            "AND attnum > 0 AND NOT attisdropped ORDER BY attname",
             (schema, table),
         )
     )
@@ -134,7 +145,7 @@ class Writers:
             raise self.errors[0]
 
     def _write(self, number: int) -> None:
-        chance = random.Random(self.seed + number)
+        chance = random.Random(self.seed + number)  # noqa: S311  repeatable, not secret
         changes = _changes(number)
         weights = [weight for weight, _ in changes]
         functions = [change for _, change in changes]
@@ -158,7 +169,7 @@ _Connection = psycopg.Connection[tuple[object, ...]]
 _Change = Callable[[_Connection, random.Random], None]
 
 
-def _changes(number: int) -> list[tuple[int, _Change]]:
+def _changes(number: int) -> list[tuple[int, _Change]]:  # noqa: C901  a list of small functions
     """What one writer does, and how often beside the rest."""
     low = 1_000_000 * (number + 1)
 
@@ -172,7 +183,8 @@ def _changes(number: int) -> list[tuple[int, _Change]]:
     def insert(connection: _Connection, chance: random.Random) -> None:
         # A key that was deleted before is used again.
         connection.execute(
-            "INSERT INTO orders VALUES (%s, %s, %s, %s, DEFAULT, now(), NULL) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, note = NULL",
+            "INSERT INTO orders VALUES (%s, %s, %s, %s, DEFAULT, now(), NULL) ON CONFLICT (id) DO UPDATE SET "
+            "amount = excluded.amount, note = NULL",
             (
                 key(chance),
                 chance.randrange(97),
@@ -212,7 +224,8 @@ def _changes(number: int) -> list[tuple[int, _Change]]:
         with connection.transaction():
             order = key(chance)
             connection.execute(
-                "INSERT INTO orders VALUES (%s, 1, 1, 1, 'multi', now(), true) ON CONFLICT (id) DO UPDATE SET note = 'multi'",
+                "INSERT INTO orders VALUES (%s, 1, 1, 1, 'multi', now(), true) ON CONFLICT (id) DO UPDATE SET note = "
+                "'multi'",
                 (order,),
             )
             connection.execute("DELETE FROM order_lines WHERE order_no = %s", (order,))
@@ -228,7 +241,8 @@ def _changes(number: int) -> list[tuple[int, _Change]]:
         hour = chance.randrange(100)
         with connection.transaction():
             connection.execute(
-                "INSERT INTO readings VALUES (%s, '2025-12-01'::timestamptz + %s * interval '1 hour', 1) ON CONFLICT DO NOTHING",
+                "INSERT INTO readings VALUES (%s, '2025-12-01'::timestamptz + %s * interval '1 hour', 1) ON CONFLICT "
+                "DO NOTHING",
                 (sensor, hour),
             )
             connection.execute(
@@ -236,7 +250,8 @@ def _changes(number: int) -> list[tuple[int, _Change]]:
                 (sensor, hour),
             )
             connection.execute(
-                "UPDATE readings SET at = '2026-12-01'::timestamptz + %(h)s * interval '1 hour' WHERE sensor = %(s)s AND at = '2025-12-01'::timestamptz + %(h)s * interval '1 hour'",
+                "UPDATE readings SET at = '2026-12-01'::timestamptz + %(h)s * interval '1 hour' WHERE sensor = %(s)s "
+                "AND at = '2025-12-01'::timestamptz + %(h)s * interval '1 hour'",
                 {"s": sensor, "h": hour},
             )
 
@@ -254,7 +269,8 @@ def _changes(number: int) -> list[tuple[int, _Change]]:
 
     def odd_names(connection: _Connection, chance: random.Random) -> None:
         connection.execute(
-            'INSERT INTO "We ird Größe" VALUES (%s, %s, NULL) ON CONFLICT ("Schlüssel") DO UPDATE SET "Wert %%s" = excluded."Wert %%s", "order" = now()',
+            'INSERT INTO "We ird Größe" VALUES (%s, %s, NULL) ON CONFLICT ("Schlüssel") DO UPDATE SET "Wert %%s" '
+            '= excluded."Wert %%s", "order" = now()',
             (key(chance), f"ä{chance.random()}"),
         )
 

@@ -39,7 +39,9 @@ WANTED = PipelineRecord(
     tables=(),
 )
 ASKED = replace(WANTED, attempt=1, asked_at=NOW - timedelta(minutes=1))
-AT_WORK = replace(ASKED, lease_is_live=True, lease_serves=3, lease_holder="run", lease_taken_at=NOW - timedelta(seconds=50))
+AT_WORK = replace(
+    ASKED, lease_is_live=True, lease_serves=3, lease_holder="run", lease_taken_at=NOW - timedelta(seconds=50)
+)
 LEASE_RAN_OUT = replace(AT_WORK, lease_is_live=False)
 
 

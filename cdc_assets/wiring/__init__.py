@@ -1,0 +1,1 @@
+"""Composition root: which adapters stand behind the ports, and the operations that entry points call."""
