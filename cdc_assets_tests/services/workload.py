@@ -24,31 +24,44 @@ KEYS = {
 }
 
 _SCHEMA: LiteralString = """
-CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2), rate numeric, note text
-DEFAULT 'none',
-    placed_at timestamptz NOT NULL, paid boolean);
-CREATE TABLE order_lines (order_no bigint, line_no int, sku varchar(20) NOT NULL, qty int, price numeric(10,4),
-PRIMARY KEY (order_no, line_no)); CREATE TABLE documents (id uuid PRIMARY KEY, title text, body text, meta jsonb,
-edited timestamp); ALTER TABLE documents ALTER COLUMN body SET STORAGE EXTERNAL;
-CREATE TABLE readings (sensor int, at timestamptz, value double precision, PRIMARY KEY (sensor, at)) PARTITION BY
-RANGE (at); CREATE TABLE readings_2025 PARTITION OF readings FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE orders (
+    id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2), rate numeric, note text DEFAULT 'none',
+    placed_at timestamptz NOT NULL, paid boolean
+);
+CREATE TABLE order_lines (
+    order_no bigint, line_no int, sku varchar(20) NOT NULL, qty int, price numeric(10,4),
+    PRIMARY KEY (order_no, line_no)
+);
+CREATE TABLE documents (id uuid PRIMARY KEY, title text, body text, meta jsonb, edited timestamp);
+ALTER TABLE documents ALTER COLUMN body SET STORAGE EXTERNAL;
+CREATE TABLE readings (sensor int, at timestamptz, value double precision, PRIMARY KEY (sensor, at))
+    PARTITION BY RANGE (at);
+CREATE TABLE readings_2025 PARTITION OF readings FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE readings_2026 PARTITION OF readings FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 CREATE TABLE scratch (id int PRIMARY KEY, v text);
 CREATE TABLE "We ird Größe" ("Schlüssel" int PRIMARY KEY, "Wert %s" text, "order" date);
 """
 
-_SEED: LiteralString = """
-INSERT INTO orders SELECT g, g %% 97, g * 1.10, 1.10, CASE WHEN g %% 7 = 0 THEN NULL ELSE 'order ' || g END, now() -
-g * interval '1 s', g %% 2 = 0
-    FROM generate_series(1, %(rows)s) g;
-INSERT INTO order_lines SELECT g, l, 'sku' || g, l, g * 0.0001 FROM generate_series(1, %(rows)s / 2) g,
-generate_series(1, 2) l; INSERT INTO documents SELECT md5(g::text)::uuid, 'title ' || g, repeat(md5(g::text), 200),
-jsonb_build_object('n', g), now()
-    FROM generate_series(1, %(rows)s / 10) g;
-INSERT INTO readings SELECT g %% 50, '2025-06-01'::timestamptz + g * interval '1 hour', g / 3.0 FROM
-generate_series(1, %(rows)s) g; INSERT INTO scratch SELECT g, 'seed ' || g FROM generate_series(1, 500) g;
-INSERT INTO "We ird Größe" SELECT g, 'Wert ' || g, '2020-01-01'::date + g FROM generate_series(1, 500) g;
-"""
+_SEED: tuple[LiteralString, ...] = (
+    """
+    INSERT INTO orders SELECT g, g %% 97, g * 1.10, 1.10, CASE WHEN g %% 7 = 0 THEN NULL ELSE 'order ' || g END,
+        now() - g * interval '1 s', g %% 2 = 0 FROM generate_series(1, %(rows)s) g
+    """,
+    """
+    INSERT INTO order_lines SELECT g, l, 'sku' || g, l, g * 0.0001
+        FROM generate_series(1, %(rows)s / 2) g, generate_series(1, 2) l
+    """,
+    """
+    INSERT INTO documents SELECT md5(g::text)::uuid, 'title ' || g, repeat(md5(g::text), 200),
+        jsonb_build_object('n', g), now() FROM generate_series(1, %(rows)s / 10) g
+    """,
+    """
+    INSERT INTO readings SELECT g %% 50, '2025-01-01'::timestamptz + g * interval '1 minute', g / 3.0
+        FROM generate_series(1, %(rows)s) g
+    """,
+    "INSERT INTO scratch SELECT g, 'seed ' || g FROM generate_series(1, 500) g",
+    """INSERT INTO "We ird Größe" SELECT g, 'Wert ' || g, '2020-01-01'::date + g FROM generate_series(1, 500) g""",
+)
 
 
 def create_tables(source: str, *, rows: int) -> None:
@@ -58,9 +71,8 @@ def create_tables(source: str, *, rows: int) -> None:
     """
     with psycopg.connect(source, autocommit=True) as connection:
         connection.execute(_SCHEMA)
-        for statement in _SEED.split(";\n"):
-            if statement.strip():
-                connection.execute(statement, {"rows": rows})
+        for statement in _SEED:
+            connection.execute(statement, {"rows": rows})
 
 
 def differences(source: str, target: str, *, schema: str, tables: Sequence[str] = TABLES) -> dict[str, str]:
@@ -233,7 +245,7 @@ def _changes(number: int) -> list[tuple[int, _Change]]:  # noqa: C901  a list of
                 "INSERT INTO order_lines SELECT %s, l, 's', l, l / 3.0 FROM generate_series(1, 5) l", (order,)
             )
             connection.execute(
-                "UPDATE readings SET value = value * 1.5 WHERE sensor = %s AND at < '2025-06-03'", (order % 50,)
+                "UPDATE readings SET value = value * 1.5 WHERE sensor = %s AND at < '2025-01-02'", (order % 50,)
             )
 
     def move_partition(connection: _Connection, chance: random.Random) -> None:
