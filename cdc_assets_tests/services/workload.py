@@ -96,8 +96,8 @@ def differences(source: str, target: str, *, schema: str, tables: Sequence[str] 
 
 def _rows(connection: psycopg.Connection[tuple[object, ...]], schema: str, table: str) -> set[str]:
     connection.execute("SET timezone = 'UTC'")
-    columns = sql.SQL(", ").join(
-        sql.Identifier(name)
+    columns: sql.Composed = sql.SQL(", ").join(
+        sql.Identifier(str(name))
         for (name,) in connection.execute(
             "SELECT attname FROM pg_attribute WHERE attrelid = format('%%I.%%I', %s::text, %s::text)::regclass "
             "AND attnum > 0 AND NOT attisdropped ORDER BY attname",
@@ -113,11 +113,15 @@ def _rows(connection: psycopg.Connection[tuple[object, ...]], schema: str, table
 
 @dataclass
 class Writers:
-    """A few threads that change the source until `stop`, or until each has done `transactions`."""
+    """A few threads that change the source until `stop`, or until each has done `transactions`.
+
+    `per_second`: the pace of each at most.
+    """
 
     source: str
     count: int = 2
     transactions: int = 60_000
+    per_second: int = 300
     seed: int = 20261124
     done: int = 0
     errors: list[BaseException] = field(default_factory=list)
@@ -164,7 +168,8 @@ class Writers:
         try:
             with psycopg.connect(self.source, autocommit=True) as connection:
                 for _ in range(self.transactions):
-                    if self._stop.is_set():
+                    # The pace of a busy source, not of a benchmark.
+                    if self._stop.wait(1 / self.per_second):
                         return
                     (change,) = chance.choices(functions, weights)
                     change(connection, chance)
