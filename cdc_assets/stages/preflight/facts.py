@@ -1,17 +1,28 @@
 """What the checks judge: read once from source, target, Connect and the files, changed by nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cdc_assets.dialects.type_registry import TypeVerdict
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.position import SlotPosition
 from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import TableState
 from cdc_assets.model.table import ColumnDefinition, TableDefinition, TableName
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
-from cdc_assets.ports.target import BookkeepingRow, TargetServer
+from cdc_assets.ports.target import TargetServer
+
+_LOADED = frozenset(
+    {TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED}
+)
+
+
+def loaded_tables(record: PipelineRecord | None) -> frozenset[str]:
+    """Source tables whose rows are in the target already: a start neither makes nor loads them."""
+    tables = record.tables if record is not None else ()
+    return frozenset(table.source_table for table in tables if table.state in _LOADED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +54,18 @@ class SourceFacts:
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """The target as our role sees it; `filled`: the existing tables that hold rows."""
+    """The target as our role sees it.
+
+    `refused`: source tables for which `prepare` could do nothing, with its reason; `replaced`: those whose target table
+    it would drop with rows in it. Both empty while the source is away.
+    """
 
     server: TargetServer
     has_schema: bool
     may_create_in: bool
     tables: Mapping[TableName, TableDefinition]
-    filled: frozenset[TableName] = frozenset()
-    bookkeeping: tuple[BookkeepingRow, ...] = ()
+    refused: Mapping[str, CdcAssetsError] = field(default_factory=dict)
+    replaced: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

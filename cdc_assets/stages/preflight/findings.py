@@ -36,6 +36,10 @@ class Findings:
         """Whether a check of that name failed or warned."""
         return any(check.name == name and check.status is not CheckStatus.PASS for check in self._checks)
 
+    def has_failed_table(self, table: str) -> bool:
+        """Whether a check failed for that table already."""
+        return any(check.table == table and check.status is CheckStatus.FAIL for check in self._checks)
+
     def pass_unless_found(self, name: str, what: str) -> None:
         """Record a pass for the whole pipeline when nothing of that name was found."""
         if not self.has_failed(name):

@@ -1,20 +1,23 @@
 """Reads what the checks judge; every session it uses only reads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.table import TableDefinition
 from cdc_assets.planning.connector_configs import SOURCE_CLASS, CapturedTable, source_config
 from cdc_assets.planning.names import pipeline_names
+from cdc_assets.planning.table_changes import DropTable, TableChange
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
-from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts
+from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.stream_checks import ANY_SUFFIX, LONGEST_GENERATION
 from cdc_assets.stages.preflight.type_checks import read_columns
+from cdc_assets.stages.prepare import plan_target
 
 Facts = TypeVar("Facts")
 
@@ -38,13 +41,14 @@ def gather(
 ) -> PreflightFacts:
     """Read everything once; a side that cannot be reached is its error."""
     source = _read(lambda: _source(pipeline, neighbours.source(), record))
+    is_source_reached = isinstance(source, SourceFacts)
     return PreflightFacts(
         pipeline=pipeline,
         others=tuple(other for other in others if other.name != pipeline.name),
         record=record,
         source=source,
-        target=_read(lambda: _target(pipeline, neighbours.target())),
-        connect=_connect(pipeline, neighbours, is_source_reached=isinstance(source, SourceFacts)),
+        target=_read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached)),
+        connect=_connect(pipeline, neighbours, is_source_reached=is_source_reached),
         is_connect_configured=neighbours.is_connect_configured,
     )
 
@@ -71,20 +75,36 @@ def _source(pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord |
     )
 
 
-def _target(pipeline: Pipeline, target: TargetDatabase) -> TargetFacts:
+def _target(
+    pipeline: Pipeline, neighbours: Neighbours, record: PipelineRecord | None, *, is_source_reached: bool
+) -> TargetFacts:
+    target = neighbours.target()
     schema = pipeline.target.schema
     server = target.server()
     has_schema = target.has_schema(schema)
-    tables = target.describe([mapping.target for mapping in pipeline.tables]) if has_schema else {}
-    return TargetFacts(
+    facts = TargetFacts(
         server=server,
         has_schema=has_schema,
         may_create_in=has_schema and target.may_create_in(schema),
-        tables=tables,
-        # What we may not read was not made by us and may hold anything.
-        filled=frozenset(name for name, table in tables.items() if not table.is_selectable or target.has_rows(name)),
-        bookkeeping=target.bookkeeping(schema) if has_schema else (),
+        tables=target.describe([mapping.target for mapping in pipeline.tables]) if has_schema else {},
     )
+    if not is_source_reached:
+        return facts
+    loaded = loaded_tables(record)
+    to_make = [mapping for mapping in pipeline.tables if mapping.partition_key not in loaded]
+    plan = plan_target(pipeline, neighbours.source(), target, to_make, record=record)
+    dropped = [mapping for mapping in to_make if _is_dropped(plan.changes.get(mapping.partition_key, ()))]
+    replaced = [mapping.partition_key for mapping in dropped if _holds_rows(target, facts.tables[mapping.target])]
+    return replace(facts, refused=plan.refused, replaced=frozenset(replaced))
+
+
+def _is_dropped(changes: Sequence[TableChange]) -> bool:
+    return any(isinstance(change, DropTable) for change in changes)
+
+
+def _holds_rows(target: TargetDatabase, table: TableDefinition) -> bool:
+    # What we may not read was not made by us and may hold anything.
+    return not table.is_selectable or target.has_rows(table.name)
 
 
 def _connect(

@@ -1,4 +1,4 @@
-"""May we write the target, and is every target table ours, empty, or allowed to be replaced?"""
+"""May we write the target, and can every target table be made or taken up? `prepare` decides, this tells before."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,8 @@ from cdc_assets.dialects.postgres import quote
 from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
-from cdc_assets.model.table import TableDefinition, TableMapping, TableName
-from cdc_assets.ports.target import BookkeepingRow
-from cdc_assets.stages.preflight.facts import PreflightFacts, TargetFacts
+from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.stages.preflight.facts import PreflightFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.source_checks import AFTER_NEWEST_VERSION, OLDEST_VERSION, VERSIONS, major
 
@@ -32,7 +31,7 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
     _check_rights(pipeline, target, findings)
     for mapping in pipeline.tables:
         _check_table(facts, target, mapping, findings)
-    findings.pass_unless_found("target_table", "every target table is absent, empty or this pipeline's own")
+    findings.pass_unless_found("target_table", "every target table can be made, or is this pipeline's own")
     if pipeline.mode.captures:
         _check_connections(facts, target, findings)
 
@@ -53,60 +52,21 @@ def _check_rights(pipeline: Pipeline, target: TargetFacts, findings: Findings) -
 
 
 def _check_table(facts: PreflightFacts, target: TargetFacts, mapping: TableMapping, findings: Findings) -> None:
-    pipeline = facts.pipeline
-    found = target.tables.get(mapping.target)
-    owner = next((row for row in target.bookkeeping if row.target_table == mapping.target.name), None)
-    is_ours = owner is not None and facts.record is not None and owner.pipeline_id == facts.record.id
-    if owner is not None and not is_ours:
-        findings.fail(
-            "target_table",
-            f"target table {mapping.target} belongs to pipeline {owner.pipeline_name}",
-            f"name another target table, or ./cdc drop {owner.pipeline_name} where that pipeline was made",
-            table=mapping.partition_key,
-        )
-    elif found is None:
-        if not pipeline.mode.loads and not is_ours:
-            what = f"target table {mapping.target} does not exist, and mode cdc_only loads no rows"
-            findings.fail("target_table", what, "use full_load_and_cdc", table=mapping.partition_key)
-    elif is_ours and owner is not None:
-        _check_same_table(found, owner, mapping, findings)
-    else:
-        _check_foreign_table(pipeline, target, found, mapping, findings)
-
-
-def _check_same_table(found: TableDefinition, owner: BookkeepingRow, mapping: TableMapping, findings: Findings) -> None:
-    if found.oid != owner.table_oid:
-        findings.fail(
-            "target_table",
-            f"target table {mapping.target} is not the table this pipeline made: somebody dropped and made it anew",
-            "drop that table if nobody needs it; this pipeline then makes and loads its own",
-            table=mapping.partition_key,
-        )
-
-
-def _check_foreign_table(
-    pipeline: Pipeline, target: TargetFacts, found: TableDefinition, mapping: TableMapping, findings: Findings
-) -> None:
     table = mapping.partition_key
-    if not pipeline.mode.loads:
-        return
-    if pipeline.options.if_target_not_empty == "replace":
-        if found.kind != "r":
-            what = f"{mapping.target} exists in the target and is no ordinary table, so it is not replaced"
-            findings.fail("target_table", what, "name another target table", table=table)
-        elif found.dependents:
-            what = f"target table {mapping.target} is not replaced: {found.dependents[0]} depends on it"
-            findings.fail("target_table", what, "drop what depends on it, or name another target table", table=table)
-        elif mapping.target in target.filled:
-            what = f"target table {mapping.target} holds rows and will be dropped and made again"
-            findings.warn("target_table", what, "set if_target_not_empty: fail to keep it", table=table)
-    elif mapping.target in target.filled:
-        what = f"target table {mapping.target} holds rows that this pipeline did not load"
-        fix = "name another target table, or set if_target_not_empty: replace to drop it and make it again"
-        findings.fail("target_table", what, fix, table=table)
-    elif found.kind != "r":
-        what = f"{mapping.target} exists in the target and is no ordinary table"
-        findings.fail("target_table", what, "name another target table", table=table)
+    refusal = target.refused.get(table)
+    if refusal is not None:
+        # What is wrong with the source table was said already, in other words.
+        if not findings.has_failed_table(table):
+            findings.fail("target_table", refusal.message, refusal.hint, table=table)
+    elif table in target.replaced:
+        what = f"target table {mapping.target} holds rows and will be dropped and made again"
+        findings.warn("target_table", what, "set if_target_not_empty: fail to keep it", table=table)
+    elif table in loaded_tables(facts.record) and facts.record is not None:
+        found, recorded = target.tables.get(mapping.target), facts.record.table(table)
+        if found is None or found.oid != recorded.target_oid:
+            # The others may flow: the run records this table as RESYNC_REQUIRED.
+            what = f"target table {mapping.target} was dropped or made anew by someone: {table} has to be loaded again"
+            findings.warn("target_table", what, f"./cdc resync {facts.pipeline.name} -t {table}", table=table)
 
 
 def _check_connections(facts: PreflightFacts, target: TargetFacts, findings: Findings) -> None:

@@ -5,16 +5,12 @@ from collections.abc import Mapping
 from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.stages.preflight.facts import ColumnFact, SourceFacts
+from cdc_assets.stages.preflight.facts import ColumnFact, SourceFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 
 _CHECK = "column_type"
-_ALREADY_LOADED = frozenset(
-    {TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED}
-)
 
 
 def read_columns(
@@ -27,7 +23,7 @@ def read_columns(
 
     Reads a table that has such columns once; not one whose rows were loaded already, and only what is not accepted.
     """
-    loaded = {table.source_table for table in record.tables if table.state in _ALREADY_LOADED} if record else set()
+    loaded = loaded_tables(record)
     facts: list[ColumnFact] = []
     for mapping in pipeline.tables:
         table = tables.get(mapping.source)
@@ -84,9 +80,8 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
                     column=column,
                 )
             case Verdict.EXACT_IF_VALUES if fact.inexact_rows:
-                what = (
-                    f"{what}: {fact.verdict.inexact_values} would arrive as something else, and rows hold such values"
-                )
+                rows = "1 row holds one" if fact.inexact_rows == 1 else f"{fact.inexact_rows} rows hold one"
+                what = f"{what}: {fact.verdict.inexact_values} would arrive as something else, and {rows}"
                 findings.fail(_CHECK, what, fact.verdict.remedy, table=table, column=column)
             case Verdict.EXACT_IF_VALUES:
                 only_now.append(fact)

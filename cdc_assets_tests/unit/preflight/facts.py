@@ -7,8 +7,8 @@ from uuid import UUID
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Options, Pipeline, SecretReference
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
-from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
+from cdc_assets.model.record import PipelineRecord, TableRecord
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
 from cdc_assets.model.table import (
     ColumnDefinition,
     ColumnType,
@@ -21,12 +21,11 @@ from cdc_assets.model.table import (
 from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
-from cdc_assets.ports.target import BookkeepingRow, TargetServer
+from cdc_assets.ports.target import TargetServer
 from cdc_assets.stages.preflight import judge
 from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts
 
 OURS = UUID(int=7)
-THEIRS = UUID(int=8)
 SLOT = "cdc_sales_1_abcdef"
 ORDERS = TableName("public", "orders")
 COPY = TableName("dbo", "orders")
@@ -95,7 +94,6 @@ TARGET_SERVER = TargetServer(
     may_create_schema=True,
     is_standby=False,
 )
-BOOKKEEPING = BookkeepingRow(OURS, "sales", "orders", 1, 1, None, 200)
 PUBLICATION = Publication(
     name="owners",
     tables=frozenset({ORDERS}),
@@ -136,6 +134,30 @@ def record() -> PipelineRecord:
         updated_at=now,
         tables=(),
     )
+
+
+def loaded_record() -> PipelineRecord:
+    row = TableRecord(
+        source_table="orders",
+        target_table="orders",
+        state=TableState.LOADED,
+        intent=Intent.RUNNING,
+        rows_loaded=1,
+        rows_estimated=1,
+        bytes_loaded=1,
+        bytes_estimated=1,
+        load_lsn=Lsn(1),
+        captured_from_lsn=Lsn(1),
+        start_offset=0,
+        topic="t",
+        sink_connector_name="s",
+        original_identity=None,
+        target_oid=200,
+        last_error=None,
+        last_error_code=None,
+        updated_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return replace(record(), tables=(row,))
 
 
 def slot(name: str = SLOT, *, active_pid: int | None = None) -> SlotPosition:

@@ -5,24 +5,23 @@ from dataclasses import replace
 import pytest
 
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict
-from cdc_assets.model.errors import ConnectUnavailableError, SourceError, TargetError
+from cdc_assets.model.errors import ConnectUnavailableError, SourceError, TargetError, TargetNotOursError
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
 from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts
 from cdc_assets_tests.unit.preflight.facts import (
-    BOOKKEEPING,
     CONNECT,
     COPY,
     ORDERS,
     PIPELINE,
     PUBLICATION,
     SLOT,
-    THEIRS,
     Case,
     column,
     connection,
     index,
+    loaded_record,
     record,
     slot,
     source_table,
@@ -31,12 +30,12 @@ from cdc_assets_tests.unit.preflight.facts import (
 
 GOOD = Case()
 LOAD_ONLY = GOOD.pipeline(mode=Mode.FULL_LOAD_ONLY)
-CDC_ONLY = GOOD.pipeline(mode=Mode.CDC_ONLY)
 STARTED = GOOD.having(record=record()).source(slots=(slot(),))
 KEYED = GOOD.key("tenant", "number")
 OWNERS = GOOD.pipeline(publication="owners").source(publication=PUBLICATION)
 WITH_COPY = GOOD.target(tables={COPY: target_table()})
-FILLED = WITH_COPY.target(filled=frozenset({COPY}))
+LOADED = WITH_COPY.having(record=loaded_record())
+REFUSED = GOOD.target(refused={"orders": TargetNotOursError("it is theirs", hint="rename it")})
 KEY_COLUMNS = (column("tenant"), column("number"), column("note", nullable=True))
 NO_KEY = GOOD.table(primary_key=())
 GOOD_INDEX = index("tenant", "number")
@@ -70,10 +69,7 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
         pytest.param(
             OWNERS.table(is_owned_by_us=False, leaves=(LeafTable(ORDERS, "f", 100),)), id="owner did everything"
         ),
-        pytest.param(WITH_COPY, id="an empty target table"),
-        pytest.param(
-            FILLED.having(record=record()).target(bookkeeping=(BOOKKEEPING,)), id="a target table we made and filled"
-        ),
+        pytest.param(LOADED, id="a target table we made and filled"),
         pytest.param(
             KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("number", "tenant"),)), id="a named key"
         ),
@@ -175,38 +171,7 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "target_create",
             "schema dbo does not exist in dwh, and loader may not make it",
         ),
-        (FILLED, "target_table", "holds rows that this pipeline did not load"),
-        (FILLED.having(record=record()), "target_table", "holds rows that this pipeline did not load"),
-        (
-            WITH_COPY.having(record=record()).target(bookkeeping=(replace(BOOKKEEPING, table_oid=1),)),
-            "target_table",
-            "somebody dropped and made it anew",
-        ),
-        (
-            WITH_COPY.target(bookkeeping=(replace(BOOKKEEPING, pipeline_id=THEIRS, pipeline_name="other"),)),
-            "target_table",
-            "belongs to pipeline other",
-        ),
-        (
-            FILLED.options(if_target_not_empty="replace").target(
-                bookkeeping=(replace(BOOKKEEPING, pipeline_id=THEIRS, pipeline_name="other"),)
-            ),
-            "target_table",
-            "belongs to pipeline other",
-        ),
-        (
-            FILLED.options(if_target_not_empty="replace").target(
-                tables={COPY: replace(target_table(), dependents=("view v",))}
-            ),
-            "target_table",
-            "view v depends on it",
-        ),
-        (
-            GOOD.target(tables={COPY: replace(target_table(), kind="v")}),
-            "target_table",
-            "is no ordinary table",
-        ),
-        (CDC_ONLY, "target_table", "does not exist, and mode cdc_only"),
+        (REFUSED, "target_table", "it is theirs"),
         (GOOD.target_server(used_connections=99), "target_connections", "1 tables need 1 connections"),
         (
             GOOD.pipeline(
@@ -260,7 +225,9 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
     [
         (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
         (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
-        (FILLED.options(if_target_not_empty="replace"), "target_table", "will be dropped and made again"),
+        (GOOD.target(replaced=frozenset({"orders"})), "target_table", "will be dropped and made again"),
+        (LOADED.target(tables={}), "target_table", "orders has to be loaded again"),
+        (LOADED.target(tables={COPY: replace(target_table(), oid=1)}), "target_table", "made anew by someone"),
         (with_columns(Verdict.EXACT_IF_VALUES), "column_type", "no row holds one now in orders.amount"),
         (
             with_columns(Verdict.EXACT_IF_VALUES, rows=3).options(accept_inexact=("orders.amount",)),
@@ -297,6 +264,11 @@ def test_a_refused_login_is_the_check_that_fails_and_the_other_side_is_still_che
     ]
     only_source = GOOD.having(source=SourceError("password refused", hint="set it"))
     assert {"target_login", "target_table", "connect_plugins"} <= {check.name for check in only_source.checks()}
+
+
+def test_what_is_wrong_with_a_source_table_is_said_once() -> None:
+    (found,) = REFUSED.table(kind="v").found()
+    assert found.name == "table_kind"
 
 
 def test_all_tables_are_judged_not_the_first_alone() -> None:
