@@ -22,7 +22,7 @@ from cdc_assets.model.errors import StateDatabaseError
 
 VERSION_TABLE = "cdc_alembic_version"
 # Any fixed number that nobody else uses in this database.
-_ADVISORY_LOCK = 0x6364635F6173
+ADVISORY_LOCK = 0x6364635F6173
 _LOCK_SECONDS = 60
 _CONNECT_SECONDS = 5
 
@@ -64,7 +64,10 @@ def migrate(database_url: str) -> None:
 
 def _upgrade(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    connection.execute(
+        text("SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'")
+    )
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")

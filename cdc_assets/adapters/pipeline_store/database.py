@@ -1,5 +1,6 @@
 """Connections to the state database: session settings, transactions, and the one sentence when it does not answer."""
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ _SESSION = (
     "SET lock_timeout = '8s'",
     "SET statement_timeout = '15s'",
     "SET timezone = 'UTC'",
+    # A state that a crash of the server takes back would lag behind what was done because of it.
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
 )
 _NETWORK: dict[str, Any] = {
     "connect_timeout": 5,
@@ -47,6 +50,8 @@ class StateDatabase:
             connect_args={"application_name": application, **_NETWORK},
         )
         event.listen(self.engine, "connect", _prepare_session)
+        # Whoever forgets to close a store leaves no session behind.
+        weakref.finalize(self, self.engine.dispose)
         self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
