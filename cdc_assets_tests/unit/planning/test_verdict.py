@@ -1,0 +1,131 @@
+"""The verdict says what, where, why and what next, and does not call one table's trouble the stream's."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cdc_assets.model.connector import ConnectorReport, ConnectorState, ConnectorTask
+from cdc_assets.model.errors import ConnectUnavailableError
+from cdc_assets.model.marker import Marker
+from cdc_assets.model.position import Lsn
+from cdc_assets.planning.healing import RestartHistory
+from cdc_assets.planning.health_memory import HealthMemory
+from cdc_assets.planning.sink_failures import SinkFailure, classify
+from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
+from cdc_assets.planning.verdict import Level, StreamFacts, judge
+
+RUNNING = ConnectorState.RUNNING
+
+
+def _report(name: str, task: ConnectorState = RUNNING, cause: str | None = None) -> ConnectorReport:
+    return ConnectorReport(name, RUNNING, (ConnectorTask(0, task, "w", cause),))
+
+
+FACTS = StreamFacts(
+    pipeline="shop",
+    source_connector="s",
+    sinks={"orders": "k0", "lines": "k1"},
+    reports={name: _report(name) for name in ("s", "k0", "k1")},
+    slot=SlotCheck(SlotVerdict.ACTIVE, "in use"),
+)
+
+
+def _with(report: ConnectorReport) -> StreamFacts:
+    return replace(FACTS, reports={**FACTS.reports, report.name: report})
+
+
+def test_all_running_and_moving_is_healthy() -> None:
+    assert judge(replace(FACTS, standstill_seconds=20)).level is Level.HEALTHY
+
+
+def test_running_without_moving_is_not() -> None:
+    verdict = judge(replace(FACTS, standstill_seconds=26, waits_for="sinks behind the marker: k0"))
+    assert verdict.stream_failure is not None
+    assert verdict.stream_failure.code == "NOT_FLOWING"
+    assert "k0" in str(verdict)
+
+
+def test_a_failed_source_task_fails_the_stream_with_its_cause() -> None:
+    verdict = judge(_with(_report("s", ConnectorState.FAILED, "PSQLException: FATAL: terminating")))
+    assert verdict.stream_failure is not None
+    assert "terminating" in str(verdict.stream_failure)
+
+
+def test_a_refused_record_concerns_its_table_only() -> None:
+    verdict = judge(_with(_report("k0", ConnectorState.FAILED, "PSQLException: ERROR: value too long for type")))
+    (finding,) = verdict.findings
+    assert (finding.table, finding.failure) == ("orders", SinkFailure.REFUSED_RECORD)
+    assert verdict.stream_failure is None
+
+
+def test_a_target_that_is_away_concerns_the_stream() -> None:
+    verdict = judge(_with(_report("k0", ConnectorState.FAILED, "PSQLException: Connection refused")))
+    assert verdict.stream_failure is not None
+    assert verdict.stream_failure.table == "orders"
+
+
+@pytest.mark.parametrize("state", [ConnectorState.STOPPED, ConnectorState.PAUSED])
+def test_a_connector_held_against_the_intent_is_found(state: ConnectorState) -> None:
+    verdict = judge(_with(ConnectorReport("k1", state, ())))
+    assert verdict.stream_failure is not None
+    assert str(state) in str(verdict)
+
+
+def test_a_missing_connector_is_found_and_a_starting_one_is_only_degraded() -> None:
+    reports = {name: report for name, report in FACTS.reports.items() if name != "k1"}
+    assert judge(replace(FACTS, reports=reports)).level is Level.FAILED
+    assert judge(_with(ConnectorReport("k1", RUNNING, ()))).level is Level.DEGRADED
+
+
+def test_a_slot_that_lost_changes_comes_first() -> None:
+    verdict = judge(replace(FACTS, slot=SlotCheck(SlotVerdict.MISSING, "replication slot g is gone", "reload")))
+    assert verdict.stream_failure is not None
+    assert verdict.stream_failure.code == "SLOT_UNUSABLE"
+
+
+def test_connect_away_is_one_finding_not_one_a_connector() -> None:
+    away = ConnectUnavailableError("Kafka Connect does not answer", hint="start it")
+    assert len(judge(replace(FACTS, reports={}, outages=(away,))).findings) == 1
+
+
+def test_the_same_trouble_has_the_same_keys_whatever_its_figures() -> None:
+    first = judge(_with(_report("k0", ConnectorState.FAILED, "PSQLException: Connection refused")))
+    second = judge(_with(_report("k0", ConnectorState.FAILED, "PSQLException: connection reset")))
+    assert first.keys == second.keys
+    assert first.keys != judge(FACTS).keys
+
+
+@pytest.mark.parametrize(
+    ("cause", "kind"),
+    [
+        ("OffsetOutOfRangeException: Fetch position FetchPosition is out of range for partition", SinkFailure.GAP),
+        ("NoOffsetForPartitionException: Undefined offset with no reset policy for partitions", SinkFailure.GAP),
+        (
+            'PSQLException: ERROR: null value in column "v" of relation "t" violates not-null',
+            SinkFailure.REFUSED_RECORD,
+        ),
+        ("ConnectException: Cannot alter table ... because schema evolution is disabled", SinkFailure.REFUSED_RECORD),
+        ("PSQLException: ERROR: canceling statement due to lock timeout", SinkFailure.OTHER),
+        ('PSQLException: FATAL: password authentication failed for user "u"', SinkFailure.OTHER),
+        ("PSQLException: ERROR: deadlock detected", SinkFailure.OTHER),
+    ],
+)
+def test_causes_are_sorted_by_what_helps(cause: str, kind: SinkFailure) -> None:
+    assert classify(cause) is kind
+
+
+def test_the_memory_survives_its_journey_as_text() -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    memory = HealthMemory(
+        root="cdc_shop_1_abc123",
+        marker=Marker(Lsn(7), {"t": 3}),
+        moved_at=now,
+        footprint="f",
+        passed_at=now,
+        passed_lsn=Lsn(5),
+        restarts={"s": RestartHistory(2, now)},
+        findings=("a",),
+    )
+    assert HealthMemory.from_json(memory.to_json()) == memory
+    assert HealthMemory.from_json(None) == HealthMemory.from_json("not json") == HealthMemory()
