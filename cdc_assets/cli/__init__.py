@@ -8,7 +8,8 @@ import typer
 # Before anything imports requests, which binds its certificates then: a company's own is only in the system's store.
 truststore.inject_into_ssl()
 
-from cdc_assets.cli import stack  # noqa: E402  after the line above
+from cdc_assets.cli import pipelines, stack  # noqa: E402  after the line above
+from cdc_assets.cli.rendering import print_error  # noqa: E402
 from cdc_assets.model.errors import CdcAssetsError, DefinitionError, SettingsError, UnknownPipelineError  # noqa: E402
 
 FAILED = 1
@@ -23,6 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack.register(app)
+pipelines.register(app)
 
 
 def main() -> None:
@@ -30,6 +32,6 @@ def main() -> None:
     try:
         app()
     except CdcAssetsError as error:
-        typer.echo(f"{error.code}: {error}", err=True)
+        print_error(error)
         wrong_use = isinstance(error, SettingsError | UnknownPipelineError | DefinitionError)
         sys.exit(WRONG_USE if wrong_use else FAILED)

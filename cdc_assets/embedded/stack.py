@@ -30,7 +30,7 @@ from cdc_assets.embedded.supervisor import (
 )
 from cdc_assets.model.errors import EmbeddedStackError, StateDatabaseError
 from cdc_assets.settings import EMBEDDED_DATABASE, Settings, inherited_environment, is_loopback
-from cdc_assets.wiring import migrate
+from cdc_assets.wiring.parts import migrate
 
 POSTGRES_MAJOR = 18
 DAGSTER_SCHEMA = "dagster"

@@ -8,13 +8,17 @@ from cdc_assets.model.pipeline import Mode
 
 @dataclass(frozen=True, slots=True)
 class PlannedTable:
-    """A table of the plan; `row_estimate` is the planner's (-1 unknown), `left_out`: what the copy will not have."""
+    """A table of the plan; `row_estimate` is the planner's (-1 unknown), `left_out`: what the copy will not have.
+
+    `refused`: why nothing can be done for it, empty when it can.
+    """
 
     source_table: str
     target_table: str
     size_bytes: int
     row_estimate: int
     left_out: tuple[str, ...] = ()
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

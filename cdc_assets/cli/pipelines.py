@@ -1,0 +1,261 @@
+"""The verbs that concern pipelines: check, plan, start, stop, status, drop; they call `wiring` and show its answers."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+from rich.live import Live
+from tenacity import Retrying, retry_always, wait_fixed
+
+from cdc_assets.cli import rendering
+from cdc_assets.cli.follow import LoadMeter, follow, shown
+from cdc_assets.model.errors import UnknownPipelineError
+from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
+from cdc_assets.model.preflight import CheckStatus, PreflightCheck
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import PipelineStatus
+from cdc_assets.ports.store import PipelineStore
+from cdc_assets.settings import Settings
+from cdc_assets.wiring import control, inspection, parts, removal
+
+FAILED = 1
+_WATCH_SECONDS = 1.0
+_STARTED = frozenset({PipelineStatus.RUNNING, PipelineStatus.COMPLETED})
+_STOPPED = frozenset({PipelineStatus.STOPPED, PipelineStatus.NOT_STARTED})
+
+Name = Annotated[str, typer.Argument(metavar="P", help="Pipeline: a file pipelines/P.yaml.")]
+SomeName = Annotated[str | None, typer.Argument(metavar="[P]", help="One pipeline; all when left out.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it is accepted; ./cdc status shows the rest.")]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most; the work itself goes on.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    for verb in (check, plan, start, stop, status, drop):
+        app.command()(verb)
+
+
+def check(name: SomeName = None, as_json: AsJson = False) -> None:
+    """Check what could lose or damage something, change nothing; exit 1 when a check fails."""
+    settings = parts.load_settings()
+    definitions = parts.load_definitions(settings)
+    _require_known(settings, definitions, name)
+    checks = [
+        *(found for invalid in _chosen_invalid(definitions, name) for found in _invalid_checks(invalid)),
+        *(found for pipeline in _chosen(definitions, name) for found in _checks(settings, pipeline)),
+    ]
+    if as_json:
+        rendering.print_json([found.as_json() for found in checks])
+    elif checks:
+        rendering.print_checks(rendering.terminal(), checks, _places(definitions))
+    else:
+        typer.echo(f"There is no pipeline file in {settings.pipelines_dir}.")
+    if any(found.status is CheckStatus.FAIL for found in checks):
+        raise typer.Exit(FAILED)
+
+
+def plan(name: Name, as_json: AsJson = False) -> None:
+    """Show what a start would do: tables and sizes, DDL, connectors, what is left out. Changes nothing."""
+    settings = parts.load_settings()
+    found = inspection.plan(settings, _usable(settings, name))
+    if as_json:
+        rendering.print_json(rendering.plan_json(found))
+    else:
+        rendering.print_plan(rendering.terminal(), found)
+
+
+def start(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Start a pipeline; returns when it is RUNNING (COMPLETED for full_load_only), exit 1 with the cause else."""
+    settings = parts.load_settings()
+    _usable(settings, name)
+    asked = control.request_start(settings, name)
+    _follow(settings, asked, _is_started, timeout=timeout, no_wait=no_wait, as_json=as_json)
+
+
+def stop(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+    """Stop a pipeline; returns when it is STOPPED. Its slot stays: a start goes on where it was."""
+    settings = parts.load_settings()
+    _require_known(settings, parts.load_definitions(settings), name)
+    asked = control.request_stop(settings, name)
+    _follow(settings, asked, _is_stopped, timeout=timeout, no_wait=no_wait, as_json=as_json)
+
+
+def status(
+    name: SomeName = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the recorded state of one or all pipelines."""
+    settings = parts.load_settings()
+    store = parts.open_store(settings)
+    _require_known(settings, parts.load_definitions(settings), name)
+    meter = LoadMeter(store)
+    if watch:
+        _watch(lambda: _status_view(settings, store, meter, name), lambda: _status_json(settings, store, name), as_json)
+    elif as_json:
+        rendering.print_json(_status_json(settings, store, name))
+    else:
+        rendering.terminal().print(_status_view(settings, store, meter, name))
+
+
+def drop(
+    name: Name,
+    drop_target: Annotated[bool, typer.Option("--drop-target", help="Also drop the target tables.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove everything of a pipeline but its file and its events: connectors, topics, slot, publication, state."""
+    settings = parts.load_settings()
+    _require_known(settings, parts.load_definitions(settings), name)
+    report = removal.drop(settings, name, drop_target=drop_target)
+    if as_json:
+        rendering.print_json(rendering.removal_json(report))
+    else:
+        rendering.print_removal(rendering.terminal(), report)
+    if report.left:
+        raise typer.Exit(FAILED)
+
+
+def _usable(settings: Settings, name: str) -> Pipeline:
+    return control.find_pipeline(parts.load_definitions(settings), name)
+
+
+def _require_known(settings: Settings, definitions: Definitions, name: str | None) -> None:
+    """Raise UnknownPipelineError unless the name stands for a file or a record; needs the state database."""
+    recorded = {record.name for record in parts.open_store(settings).list_pipelines()}
+    known = recorded | _defined(definitions)
+    if name is not None and name not in known:
+        listed = ", ".join(sorted(known)) or "none"
+        raise UnknownPipelineError(
+            f"there is no pipeline {name} (known: {listed})", hint=f"see the files in {settings.pipelines_dir}"
+        )
+
+
+def _defined(definitions: Definitions) -> set[str]:
+    return {each.name for each in definitions.pipelines} | {each.name for each in definitions.invalid}
+
+
+def _chosen(definitions: Definitions, name: str | None) -> Sequence[Pipeline]:
+    return [pipeline for pipeline in definitions.pipelines if name in {None, pipeline.name}]
+
+
+def _chosen_invalid(definitions: Definitions, name: str | None) -> Sequence[InvalidDefinition]:
+    return [invalid for invalid in definitions.invalid if name in {None, invalid.name}]
+
+
+def _checks(settings: Settings, pipeline: Pipeline) -> Sequence[PreflightCheck]:
+    valid = PreflightCheck("definition_valid", CheckStatus.PASS, pipeline.name, "the file can be used")
+    return [valid, *inspection.check(settings, pipeline)]
+
+
+def _invalid_checks(invalid: InvalidDefinition) -> Sequence[PreflightCheck]:
+    parted = [rendering.split_sentence(problem) for problem in invalid.problems]
+    return [PreflightCheck("definition_valid", CheckStatus.FAIL, invalid.name, what, fix) for what, fix in parted]
+
+
+def _places(definitions: Definitions) -> dict[tuple[str, str], str]:
+    return {
+        (pipeline.name, side): f"the {side}, connection {endpoint.connection.name}, database {endpoint.database}"
+        for pipeline in definitions.pipelines
+        for side, endpoint in (("source", pipeline.source), ("target", pipeline.target))
+    }
+
+
+def _is_started(record: PipelineRecord) -> bool:
+    return record.status in _STARTED or record.status is PipelineStatus.ERROR
+
+
+def _is_stopped(record: PipelineRecord) -> bool:
+    return record.status in _STOPPED
+
+
+def _follow(
+    settings: Settings,
+    asked: PipelineRecord,
+    is_done: Callable[[PipelineRecord], bool],
+    *,
+    timeout: float | None,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    record, begun = asked, time.monotonic()
+    if not no_wait:
+        with shown(settings, rendering.terminal(), is_quiet=as_json) as show:
+            record = follow(settings, asked, is_done=is_done, show=show, timeout_seconds=timeout)
+    if as_json:
+        definition = parts.load_definitions(settings).find(record.name)
+        rendering.print_json(rendering.record_json(record, definition))
+    elif no_wait:
+        typer.echo(f"{record.name}: {record.intent} was asked for (status {record.status})")
+    else:
+        typer.echo(f"{record.name}: {record.status} after {time.monotonic() - begun:.1f} s")
+    if record.status is PipelineStatus.ERROR and not no_wait:
+        _fail_with_cause(record)
+
+
+def _fail_with_cause(record: PipelineRecord) -> None:
+    tables = [f"{table.source_table}: {table.last_error}" for table in record.tables if table.last_error]
+    sentence = record.last_error or "; ".join(tables) or f"pipeline {record.name} is in ERROR without a recorded cause"
+    rendering.print_failure(*rendering.split_sentence(sentence))
+    raise typer.Exit(FAILED)
+
+
+def _status_json(settings: Settings, store: PipelineStore, name: str | None) -> object:
+    pipelines = _pipelines_json(settings, store, name)
+    return pipelines if name is None else pipelines[0]
+
+
+def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) -> list[rendering.Json]:
+    definitions = parts.load_definitions(settings)
+    records = {record.name: record for record in store.list_pipelines()}
+    invalid = {each.name: each for each in definitions.invalid}
+    known = records.keys() | _defined(definitions)
+    return [
+        _pipeline_json(each, records.get(each), definitions.find(each), invalid.get(each))
+        for each in sorted(known)
+        if name in {None, each}
+    ]
+
+
+def _pipeline_json(
+    name: str, record: PipelineRecord | None, definition: Pipeline | None, invalid: InvalidDefinition | None
+) -> rendering.Json:
+    if definition is None and invalid is not None:
+        shown_invalid = rendering.invalid_json(invalid)
+        return shown_invalid if record is None else {**rendering.record_json(record, None), **_overlay(shown_invalid)}
+    if record is not None:
+        return rendering.record_json(record, definition)
+    if definition is None:
+        raise UnknownPipelineError(f"pipeline {name} is gone", hint="look at ./cdc status")
+    return rendering.unrecorded_json(definition)
+
+
+def _overlay(invalid: rendering.Json) -> rendering.Json:
+    """What a bad file changes of a recorded pipeline: its word and its error; the rest is still true."""
+    return {key: invalid[key] for key in ("status", "last_error", "last_error_code")}
+
+
+def _status_view(settings: Settings, store: PipelineStore, meter: LoadMeter, name: str | None) -> RenderableType:
+    pipelines = _pipelines_json(settings, store, name)
+    if name is None:
+        return rendering.status_table(pipelines) if pipelines else f"There is no pipeline in {settings.pipelines_dir}."
+    record = store.find(name)
+    load = None if record is None else meter.observe(record)
+    return rendering.status_detail(pipelines[0], progress="" if load is None else str(load))
+
+
+def _watch(view: Callable[[], RenderableType], as_value: Callable[[], object], as_json: bool) -> None:
+    again = Retrying(retry=retry_always, wait=wait_fixed(_WATCH_SECONDS))
+    console = rendering.terminal()
+    try:
+        if as_json:
+            again(lambda: rendering.print_json(as_value()))
+        elif console.is_terminal:
+            with Live(view(), console=console, auto_refresh=False) as live:
+                again(lambda: live.update(view(), refresh=True))
+        else:
+            again(lambda: console.print(view()))
+    except KeyboardInterrupt:
+        return

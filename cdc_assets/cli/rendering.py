@@ -1,0 +1,306 @@
+"""How values look on a terminal, and as JSON: the same keys as the state tables and the HTTP API."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.pipeline import Endpoint, InvalidDefinition, Pipeline
+from cdc_assets.model.preflight import CheckStatus, PreflightCheck
+from cdc_assets.model.record import PipelineRecord, TableRecord
+from cdc_assets.model.report import RemovalReport
+from cdc_assets.model.status import PipelineStatus
+from cdc_assets.planning.start_plan import StartPlan
+
+Json = dict[str, Any]
+_STYLES = {
+    PipelineStatus.RUNNING: "green",
+    PipelineStatus.COMPLETED: "green",
+    PipelineStatus.ERROR: "bold red",
+    PipelineStatus.INVALID: "bold red",
+    PipelineStatus.STARTING: "yellow",
+    PipelineStatus.STOPPING: "yellow",
+}
+_MARKS = {
+    CheckStatus.PASS: ("ok  ", "green"),
+    CheckStatus.WARN: ("warn", "yellow"),
+    CheckStatus.FAIL: ("FAIL", "bold red"),
+}
+_WIDE = 240
+
+
+def terminal() -> Console:
+    """Return a console; where the output is no terminal its lines are not broken."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDE)
+
+
+def print_json(value: object) -> None:
+    """Write one JSON value to the standard output."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_error(error: CdcAssetsError) -> None:
+    """Write an error as two lines to the standard error output."""
+    print_failure(error.message, error.hint)
+
+
+def print_failure(message: str, fix: str) -> None:
+    """Write what went wrong and the way out to the standard error output."""
+    typer.echo(f"error: {message}", err=True)
+    if fix:
+        typer.echo(f"fix: {fix}", err=True)
+
+
+def split_sentence(sentence: str) -> tuple[str, str]:
+    """Part a recorded sentence into what happened and the way out."""
+    what, _, fix = sentence.partition(". Fix: ")
+    return what, fix
+
+
+def record_json(record: PipelineRecord, definition: Pipeline | None) -> Json:
+    """Return a recorded pipeline under the names of the state tables."""
+    return {
+        "id": str(record.id),
+        "name": record.name,
+        "mode": record.mode,
+        "status": record.status,
+        "full_load_status": record.full_load_status,
+        "cdc_status": record.cdc_status,
+        "full_load_completed_at": _time(record.full_load_completed_at),
+        "full_load_lsn": None if record.full_load_lsn is None else str(record.full_load_lsn),
+        "generation": record.generation,
+        "debezium_connector_name": record.debezium_connector_name,
+        "sink_connector_name": record.sink_connector_name,
+        "slot_name": record.slot_name,
+        "publication_name": record.publication_name,
+        "intent": record.intent,
+        "intent_version": record.intent_version,
+        "last_error": record.last_error,
+        "last_error_code": record.last_error_code,
+        "last_error_at": _time(record.last_error_at),
+        "failed_step": record.failed_step,
+        "created_at": _time(record.created_at),
+        "updated_at": _time(record.updated_at),
+        "source": None if definition is None else _endpoint(definition.source),
+        "target": None if definition is None else _endpoint(definition.target),
+        "tables": [_table_json(table) for table in record.tables],
+    }
+
+
+def unrecorded_json(definition: Pipeline) -> Json:
+    """Return a pipeline that no daemon has recorded yet."""
+    return {
+        "name": definition.name,
+        "mode": definition.mode,
+        "status": PipelineStatus.NOT_STARTED,
+        "full_load_status": "NOT_STARTED",
+        "cdc_status": "NOT_STARTED",
+        "full_load_completed_at": None,
+        "last_error": None,
+        "updated_at": None,
+        "source": _endpoint(definition.source),
+        "target": _endpoint(definition.target),
+        "tables": [
+            {"name": mapping.source.name, "target_table": mapping.target.name, "state": "NOT_STARTED"}
+            for mapping in definition.tables
+        ],
+    }
+
+
+def invalid_json(invalid: InvalidDefinition) -> Json:
+    """Return a pipeline whose file cannot be used."""
+    return {
+        "name": invalid.name,
+        "status": PipelineStatus.INVALID,
+        "full_load_status": None,
+        "cdc_status": None,
+        "last_error": "; ".join(invalid.problems),
+        "last_error_code": "DEFINITION_INVALID",
+        "tables": [],
+    }
+
+
+def plan_json(plan: StartPlan) -> Json:
+    """Return a plan under its own names."""
+    return {
+        "pipeline": plan.pipeline,
+        "mode": plan.mode,
+        "source": plan.source,
+        "target": plan.target,
+        "tables": [
+            {
+                "name": table.source_table,
+                "target_table": table.target_table,
+                "size_bytes": table.size_bytes,
+                "row_estimate": None if table.row_estimate < 0 else table.row_estimate,
+                "left_out": list(table.left_out),
+                "refused": table.refused or None,
+            }
+            for table in plan.tables
+        ],
+        "ddl": list(plan.ddl),
+        "connectors": {name: dict(config) for name, config in plan.connectors.items()},
+    }
+
+
+def _table_json(table: TableRecord) -> Json:
+    return {
+        "name": table.source_table,
+        "target_table": table.target_table,
+        "state": table.state,
+        "intent": table.intent,
+        "rows_loaded": table.rows_loaded,
+        "rows_estimated": table.rows_estimated,
+        "bytes_loaded": table.bytes_loaded,
+        "load_lsn": None if table.load_lsn is None else str(table.load_lsn),
+        "topic": table.topic,
+        "sink_connector_name": table.sink_connector_name,
+        "last_error": table.last_error,
+        "last_error_code": table.last_error_code,
+        "updated_at": _time(table.updated_at),
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> Json:
+    return {"connection": endpoint.connection.name, "database": endpoint.database, "schema": endpoint.schema}
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def status_table(pipelines: Iterable[Json]) -> RenderableType:
+    """Return one line a pipeline."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("PIPELINE", "STATUS", "FULL LOAD", "CDC", "TABLES", "ROWS LOADED", "LAST ERROR"):
+        table.add_column(heading, justify="right" if heading == "ROWS LOADED" else "left", overflow="fold")
+    for pipeline in pipelines:
+        states = Counter(str(each["state"]) for each in pipeline["tables"])
+        table.add_row(
+            pipeline["name"],
+            _status(pipeline["status"]),
+            pipeline["full_load_status"] or "-",
+            pipeline["cdc_status"] or "-",
+            ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "-",
+            f"{sum(each.get('rows_loaded') or 0 for each in pipeline['tables']):,}",
+            Text(pipeline["last_error"] or ""),
+        )
+    return table
+
+
+def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
+    """Return a pipeline with one line a table."""
+    head = Text.assemble(f"{pipeline['name']}  ", _status(pipeline["status"]))
+    head.append(f"  full load {pipeline['full_load_status'] or '-'}, cdc {pipeline['cdc_status'] or '-'}")
+    lines: list[RenderableType] = [head]
+    if pipeline.get("source") and pipeline.get("target"):
+        lines.append(Text(f"{_place(pipeline['source'])} -> {_place(pipeline['target'])}, mode {pipeline['mode']}"))
+    if progress:
+        lines.append(Text(progress))
+    if pipeline["last_error"]:
+        lines.append(Text(pipeline["last_error"], style="red"))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("TABLE", "TARGET", "STATE", "ROWS LOADED", "ABOUT", "LAST ERROR"):
+        table.add_column(heading, justify="right" if heading in {"ROWS LOADED", "ABOUT"} else "left", overflow="fold")
+    for each in pipeline["tables"]:
+        table.add_row(
+            Text(each["name"]),
+            Text(each["target_table"]),
+            each["state"],
+            f"{each.get('rows_loaded') or 0:,}",
+            f"{max(0, each.get('rows_estimated') or 0):,}",
+            Text(each.get("last_error") or ""),
+        )
+    return Group(*lines, table)
+
+
+def _place(endpoint: Json) -> str:
+    return f"{endpoint['connection']}:{endpoint['database']}.{endpoint['schema']}"
+
+
+def _status(status: str) -> Text:
+    return Text(status, style=_STYLES.get(PipelineStatus(status), ""))
+
+
+def print_checks(console: Console, checks: Sequence[PreflightCheck], places: dict[tuple[str, str], str]) -> None:
+    """Write the checks of every pipeline, then one script of what is missing; `places` names (pipeline, side)."""
+    for pipeline in dict.fromkeys(check.pipeline for check in checks):
+        console.print(Text(pipeline, style="bold"))
+        for check in (each for each in checks if each.pipeline == pipeline):
+            mark, style = _MARKS[check.status]
+            line = Text.assemble("  ", (mark, style), f"  {check.name:<24}  {check.what}")
+            console.print(line, soft_wrap=True)
+            if check.fix and check.status is not CheckStatus.PASS:
+                console.print(Text(f"        fix: {check.fix}"), soft_wrap=True)
+    _print_scripts(console, checks, places)
+    counts = Counter(check.status for check in checks)
+    summary = (
+        f"{counts[CheckStatus.PASS]} passed, {counts[CheckStatus.WARN]} warnings, {counts[CheckStatus.FAIL]} failed"
+    )
+    console.print(Text(summary))
+
+
+def _print_scripts(console: Console, checks: Sequence[PreflightCheck], places: dict[tuple[str, str], str]) -> None:
+    statements: dict[str, list[str]] = {}
+    for check in checks:
+        for script in check.scripts:
+            where = places.get((check.pipeline, script.side), f"the {script.side} of {check.pipeline}")
+            statements.setdefault(where, []).append(script.sql)
+    for where, lines in statements.items():
+        console.print(Text(f"\n-- What an owner or administrator has to run on {where}:"), soft_wrap=True)
+        for line in dict.fromkeys(lines):
+            console.print(Text(line), soft_wrap=True)
+    if statements:
+        console.print()
+
+
+def removal_json(report: RemovalReport) -> Json:
+    """Return what a drop removed and left."""
+    return {"pipeline": report.pipeline, "removed": list(report.removed), "left": list(report.left)}
+
+
+def print_removal(console: Console, report: RemovalReport) -> None:
+    """Write what a drop removed, and what it still found."""
+    for each in report.removed:
+        console.print(Text(f"removed  {each}"), soft_wrap=True)
+    for each in report.left:
+        console.print(Text(f"LEFT     {each}", style="bold red"), soft_wrap=True)
+    if report.left:
+        print_failure(f"{len(report.left)} things of pipeline {report.pipeline} are left", "run ./cdc drop again")
+    else:
+        console.print(Text(f"Nothing of pipeline {report.pipeline} is left but its file and its events."))
+
+
+def print_plan(console: Console, plan: StartPlan) -> None:
+    """Write a plan: tables, DDL, connectors."""
+    console.print(Text(f"{plan.pipeline}: {plan.source} -> {plan.target}, mode {plan.mode}", style="bold"))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("TABLE", "TARGET", "SIZE", "ROWS ABOUT", "LEFT OUT"):
+        table.add_column(heading, justify="right" if heading in {"SIZE", "ROWS ABOUT"} else "left", overflow="fold")
+    for each in plan.tables:
+        rows = "?" if each.row_estimate < 0 else f"{each.row_estimate:,}"
+        left_out = Text(", ".join(each.left_out) or "-")
+        table.add_row(
+            Text(each.source_table), Text(each.target_table), f"{each.size_bytes / 1e6:,.1f} MB", rows, left_out
+        )
+    console.print(table)
+    for each in plan.tables:
+        if each.refused:
+            console.print(Text(f"refused: {each.source_table}: {each.refused}", style="bold red"), soft_wrap=True)
+    if plan.ddl:
+        console.print(Text("\nIn the target:", style="bold"))
+        for statement in plan.ddl:
+            console.print(Text(statement.rstrip(";") + ";"), soft_wrap=True)
+    for name, config in plan.connectors.items():
+        console.print(Text(f"\nConnector {name}:", style="bold"))
+        for key, value in sorted(config.items()):
+            console.print(Text(f"  {key} = {value}"), soft_wrap=True)
+    console.print(Text("\nNothing was changed."))

@@ -1,0 +1,107 @@
+"""What a start would do, composed by the same functions that do it; changes nothing.
+
+Called by `wiring` for `plan`. The random end of the outside names is drawn at the first start, until then `xxxxxx`
+stands for it.
+"""
+
+from collections.abc import Mapping
+
+from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.table import TableDefinition, TableMapping, TableName
+from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
+from cdc_assets.planning.names import PipelineNames, pipeline_names
+from cdc_assets.planning.start_plan import PlannedTable, StartPlan
+from cdc_assets.planning.target_plan import changes_after_load, left_out
+from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.ports.streaming import ConnectSecrets
+from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.preflight.facts import loaded_tables
+from cdc_assets.stages.prepare import TargetPlan, plan_target
+
+_NOT_DRAWN = "x" * 6
+
+
+def plan(
+    pipeline: Pipeline,
+    *,
+    source: SourceDatabase,
+    target: TargetDatabase,
+    secrets: ConnectSecrets,
+    record: PipelineRecord | None,
+) -> StartPlan:
+    """Return what a start would do now; a table for which nothing can be done has the reason in `refused`.
+
+    `record`: what is recorded of the pipeline, None when nothing is. SourceError or TargetError when one is away.
+    """
+    definitions = source.describe([mapping.source for mapping in pipeline.tables])
+    loaded = loaded_tables(record)
+    to_make = [mapping for mapping in pipeline.tables if mapping.partition_key not in loaded]
+    target_plan = plan_target(pipeline, source, target, to_make, record=record)
+    names = pipeline_names(pipeline, record.generation if record else 1, (record and record.suffix) or _NOT_DRAWN)
+    return StartPlan(
+        pipeline=pipeline.name,
+        mode=pipeline.mode,
+        source=str(pipeline.source),
+        target=str(pipeline.target),
+        tables=tuple(_planned(mapping, definitions, target_plan) for mapping in pipeline.tables),
+        ddl=_ddl(pipeline, target, target_plan),
+        connectors=_connectors(pipeline, names, definitions, secrets) if pipeline.mode.captures else {},
+    )
+
+
+def _planned(
+    mapping: TableMapping, definitions: Mapping[TableName, TableDefinition], target_plan: TargetPlan
+) -> PlannedTable:
+    definition = definitions.get(mapping.source)
+    refused: CdcAssetsError | None = target_plan.refused.get(mapping.partition_key)
+    return PlannedTable(
+        source_table=mapping.source.name,
+        target_table=mapping.target.name,
+        size_bytes=0 if definition is None else definition.size_bytes,
+        row_estimate=-1 if definition is None else definition.row_estimate,
+        left_out=() if definition is None else left_out(definition, mapping),
+        refused="" if refused is None else str(refused),
+    )
+
+
+def _ddl(pipeline: Pipeline, target: TargetDatabase, target_plan: TargetPlan) -> tuple[str, ...]:
+    """The statements in their order: schema and tables, then, after the rows, keys and indexes."""
+    tables = list(target_plan.changes)
+    before = target_plan.all_changes(tables)
+    after = [
+        change for table in tables if pipeline.mode.loads for change in changes_after_load(target_plan.wanted[table])
+    ]
+    return (*target.statements(before), *target.statements(after))
+
+
+def _connectors(
+    pipeline: Pipeline,
+    names: PipelineNames,
+    definitions: Mapping[TableName, TableDefinition],
+    secrets: ConnectSecrets,
+) -> Mapping[str, Mapping[str, str]]:
+    captured = [
+        CapturedTable(
+            name=mapping.source,
+            key=() if definition.primary_key else mapping.key,
+            left_out=tuple(column.name for column in definition.columns if column.generated),
+        )
+        for mapping in pipeline.tables
+        if (definition := definitions.get(mapping.source)) is not None
+    ]
+    source_credentials = secrets.ensure(pipeline.source.connection)
+    target_credentials = secrets.ensure(pipeline.target.connection)
+    configs = {names.source_connector: source_config(pipeline, names, captured, source_credentials)}
+    for position, mapping in enumerate(pipeline.tables):
+        sink = names.sink_connector(position, mapping)
+        configs[sink] = sink_config(
+            mapping,
+            pipeline.target,
+            target_credentials,
+            name=sink,
+            topic=names.topic(mapping.source),
+            has_other_unique_index=False,
+        )
+    return configs
