@@ -1,0 +1,201 @@
+# ruff: noqa: ARG002  a fake takes what the real one takes
+"""A fake of `cdc_assets.wiring` for the tests of the Dagster layer: it remembers calls and answers what a test says."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.pipeline import Connection, Definitions, Endpoint, Mode, Pipeline, SecretReference
+from cdc_assets.model.record import PipelineRecord, TableRecord
+from cdc_assets.model.report import LoadProgress, Stage, SyncReport, TableOutcome
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
+from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.ports.runs import RunLookup
+from cdc_assets.ports.store import PipelineStore
+from cdc_assets.settings import Settings
+from cdc_assets.wiring.control import RunWish
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+APP = Connection("app", "postgres", "127.0.0.1", 5432, "reader", SecretReference(env="APP_PASSWORD"))
+WAREHOUSE = Connection("warehouse", "postgres", "127.0.0.1", 5433, "writer", SecretReference(env="WH_PASSWORD"))
+
+
+def a_pipeline(
+    name: str = "final_test2",
+    tables: Sequence[str] = ("a", "b", "c"),
+    *,
+    mode: Mode = Mode.FULL_LOAD_AND_CDC,
+    source: Endpoint | None = None,
+    target: Endpoint | None = None,
+) -> Pipeline:
+    source = source or Endpoint(APP, "cdctest", "public")
+    target = target or Endpoint(WAREHOUSE, "cdctest", "dbo")
+    mappings = tuple(
+        TableMapping(source=TableName(source.schema, table), target=TableName(target.schema, table)) for table in tables
+    )
+    return Pipeline(name=name, mode=mode, source=source, target=target, tables=mappings)
+
+
+def a_record(pipeline: Pipeline, **changes: object) -> PipelineRecord:
+    record = PipelineRecord(
+        id=UUID(int=1),
+        name=pipeline.name,
+        mode=pipeline.mode,
+        status=PipelineStatus.RUNNING,
+        full_load_status=FullLoadStatus.COMPLETED,
+        cdc_status=CdcStatus.RUNNING,
+        full_load_completed_at=NOW,
+        full_load_lsn=None,
+        generation=1,
+        suffix="abcdef",
+        debezium_connector_name=None,
+        sink_connector_name=None,
+        slot_name=None,
+        publication_name=None,
+        intent=Intent.RUNNING,
+        intent_version=1,
+        served_version=1,
+        attempt=0,
+        asked_at=None,
+        last_error=None,
+        last_error_code=None,
+        last_error_at=None,
+        failed_step=None,
+        created_at=NOW,
+        updated_at=NOW,
+        tables=tuple(a_table(mapping.partition_key) for mapping in pipeline.tables),
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]  # a test names fields of the record
+
+
+def a_table(name: str, state: TableState = TableState.STREAMING, error: str | None = None) -> TableRecord:
+    return TableRecord(
+        source_table=name,
+        target_table=name,
+        state=state,
+        intent=Intent.RUNNING,
+        rows_loaded=7,
+        rows_estimated=7,
+        bytes_loaded=0,
+        bytes_estimated=0,
+        load_lsn=None,
+        captured_from_lsn=None,
+        start_offset=None,
+        topic=None,
+        sink_connector_name=None,
+        original_identity=None,
+        target_oid=None,
+        last_error=error,
+        last_error_code="CONNECTOR_FAILED" if error else None,
+        updated_at=NOW,
+    )
+
+
+@dataclass
+class FakeStore:
+    """Only reads; `find` hands out `records` of a name one after the other, the last one for good."""
+
+    records: dict[str, list[PipelineRecord]] = field(default_factory=dict)
+
+    def find(self, name: str) -> PipelineRecord | None:
+        found = self.records.get(name, [])
+        return found.pop(0) if len(found) > 1 else (found[0] if found else None)
+
+    def list_pipelines(self) -> tuple[PipelineRecord, ...]:
+        return tuple(found[-1] for found in self.records.values())
+
+
+@dataclass
+class SyncCall:
+    pipeline: str
+    stages: frozenset[Stage]
+    tables: tuple[str, ...]
+    run_id: str
+    serves: int | None
+
+
+@dataclass
+class FakeCommands:
+    definitions: Definitions
+    store: FakeStore = field(default_factory=FakeStore)
+    bad_tables: dict[tuple[Stage, str], CdcAssetsError] = field(default_factory=dict)
+    bad_stages: dict[Stage, CdcAssetsError] = field(default_factory=dict)
+    wishes: tuple[RunWish, ...] = ()
+    error: CdcAssetsError | None = None
+    synced: list[SyncCall] = field(default_factory=list)
+    reloads: int = 0
+    looks: list[dict[str, str]] = field(default_factory=list)
+    lookups: list[RunLookup] = field(default_factory=list)
+
+    def load_definitions(self, settings: Settings) -> Definitions:
+        return self.definitions
+
+    def open_store(self, settings: Settings) -> PipelineStore:
+        return cast("PipelineStore", self.store)
+
+    def sync(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        *,
+        stages: frozenset[Stage],
+        tables: Sequence[str],
+        run_id: str,
+        serves: int | None,
+        log: Callable[[str], None],
+        progress: Callable[[LoadProgress], None],
+        finished: Callable[[Stage, Mapping[str, TableOutcome]], None],
+    ) -> SyncReport:
+        self.synced.append(SyncCall(pipeline.name, stages, tuple(tables), run_id, serves))
+        log(f"Step 0: Auto-creating target schema/tables for pipeline: {pipeline.name}")
+        outcomes: dict[Stage, Mapping[str, TableOutcome]] = {}
+        left = list(tables)
+        for stage in Stage:
+            if stage not in stages:
+                continue
+            if stage in self.bad_stages:
+                raise self.bad_stages[stage]
+            rows = 12345 if stage is Stage.LOADED_TABLE else None
+            outcomes[stage] = {
+                table: TableOutcome(error=error)
+                if (error := self.bad_tables.get((stage, table)))
+                else TableOutcome(rows=rows)
+                for table in left
+            }
+            finished(stage, outcomes[stage])
+            left = [table for table in left if outcomes[stage][table].is_good]
+        return SyncReport(outcomes)
+
+    def request_start(self, settings: Settings, name: str) -> PipelineRecord:
+        return self._asked(name)
+
+    def request_stop(self, settings: Settings, name: str) -> PipelineRecord:
+        return self._asked(name)
+
+    def _asked(self, name: str) -> PipelineRecord:
+        if self.error:
+            raise self.error
+        record = self.store.find(name)
+        assert record is not None
+        return record
+
+    def reconcile(self, settings: Settings, runs: RunLookup, *, log: Callable[[str], None]) -> tuple[RunWish, ...]:
+        self.lookups.append(runs)
+        return self.wishes
+
+    def observe_health(
+        self, settings: Settings, memories: Mapping[str, str], *, log: Callable[[str], None]
+    ) -> Mapping[str, str]:
+        self.looks.append(dict(memories))
+        return {name: f"look {len(self.looks)}" for name in self.store.records}
+
+    def reload_code_location(self, settings: Settings) -> None:
+        self.reloads += 1
+
+
+def fake_settings(home: Path) -> Settings:
+    return Settings.load(home=home, pipelines_dir=home / "pipelines", connections_file=home / "connections.yaml")

@@ -1,0 +1,131 @@
+import time
+from pathlib import Path
+
+import dagster as dg
+
+from cdc_assets.model.pipeline import Endpoint, InvalidDefinition, Mode
+from cdc_assets.settings import Settings
+from cdc_assets_tests.orchestration.fake_commands import APP, WAREHOUSE, a_pipeline
+from cdc_assets_tests.orchestration.running import commands_for, location
+
+
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def checks(definitions: dg.Definitions) -> set[str]:
+    keys = definitions.resolve_asset_graph().asset_check_keys
+    return {f"{key.asset_key.to_user_string()}:{key.name}" for key in keys}
+
+
+def test_names_are_those_that_history_hangs_on(settings: Settings) -> None:
+    definitions = location(settings, commands_for(a_pipeline(tables=("projects_simple",))))
+    dg.Definitions.validate_loadable(definitions)
+    assert set(specs(definitions)) == {
+        "final_test2/target_schema",
+        "final_test2/loaded_table",
+        "final_test2/source_connector",
+        "final_test2/sink_connector",
+        "app/cdctest/public/projects_simple",
+        "warehouse/cdctest/dbo/projects_simple",
+    }
+    assert checks(definitions) == {
+        "warehouse/cdctest/dbo/projects_simple:rows_match",
+        "warehouse/cdctest/dbo/projects_simple:cdc_healthy",
+    }
+    jobs = {job.name for job in definitions.resolve_all_job_defs()} - {"__ASSET_JOB"}
+    assert jobs == {"final_test2__start", "final_test2__stop", "final_test2__sync"}
+    sensors = definitions.sensors or ()
+    assert {sensor.name for sensor in sensors} == {"reconcile", "cdc_health"}
+    assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors)
+
+
+def test_lineage_runs_from_the_source_table_through_load_and_connectors_to_the_target_table(settings: Settings) -> None:
+    known = specs(location(settings, commands_for(a_pipeline(tables=("t",)))))
+    deps = {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in known.items()}
+    source, target = "app/cdctest/public/t", "warehouse/cdctest/dbo/t"
+    assert deps["final_test2/loaded_table"] == {"final_test2/target_schema", source}
+    assert deps["final_test2/source_connector"] == {"final_test2/loaded_table", source}
+    assert deps["final_test2/sink_connector"] == {"final_test2/source_connector"}
+    assert deps[target] == {"final_test2/loaded_table", "final_test2/sink_connector"}
+    assert deps[source] == set()
+
+
+def test_everything_shown_says_what_it_is_and_whose(settings: Settings) -> None:
+    invalid = InvalidDefinition("bad", Path("bad.yaml"), ("bad.yaml:3: unknown key tabels",))
+    for spec in specs(location(settings, commands_for(a_pipeline(), invalid=(invalid,)))).values():
+        assert spec.description
+        assert spec.owners
+        assert spec.kinds
+        assert spec.group_name not in {None, "default"}
+
+
+def test_a_source_table_of_two_pipelines_is_one_asset(settings: Settings) -> None:
+    other = a_pipeline("other", ("a", "z"), target=Endpoint(WAREHOUSE, "cdctest", "other"))
+    definitions = location(settings, commands_for(a_pipeline(), other))
+    dg.Definitions.validate_loadable(definitions)
+    assert "Read by pipeline final_test2, other." in str(specs(definitions)["app/cdctest/public/a"].description)
+
+
+def test_two_pipelines_on_one_target_table_do_not_take_the_others_down(settings: Settings) -> None:
+    definitions = location(settings, commands_for(a_pipeline(), a_pipeline("other")))
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_pipelines_in_a_circle_and_tables_that_are_their_own_target_still_load(settings: Settings) -> None:
+    here, there = Endpoint(APP, "cdctest", "public"), Endpoint(WAREHOUSE, "cdctest", "dbo")
+    definitions = location(
+        settings,
+        commands_for(
+            a_pipeline("forth"),
+            a_pipeline("back", source=there, target=here),
+            a_pipeline("onto_itself", ("q",), target=here),
+        ),
+    )
+    dg.Definitions.validate_loadable(definitions)
+    assert len(definitions.resolve_asset_graph().toposorted_asset_keys) == len(specs(definitions))
+
+
+def test_a_bad_file_is_an_asset_of_its_name_and_the_others_load(
+    settings: Settings, instance: dg.DagsterInstance
+) -> None:
+    bad = (
+        InvalidDefinition("bad", Path("bad.yaml"), ("bad.yaml:3: unknown key tabels; did you mean tables?",)),
+        InvalidDefinition("bad", Path("bad.yml"), ("bad.yml:1: no YAML",)),
+        InvalidDefinition("Odd Name", Path("Odd Name.yaml"), ("Odd Name.yaml: the name must be [a-z]",)),
+    )
+    commands = commands_for(a_pipeline(), invalid=bad)
+    definitions = location(settings, commands)
+    dg.Definitions.validate_loadable(definitions)
+    assert "did you mean tables?" in str(specs(definitions)["bad"].description)
+    assert {"bad:definition_valid", "Odd Name:definition_valid"} <= checks(definitions)
+    check = dg.AssetCheckKey(dg.AssetKey(["bad"]), "definition_valid")
+    job = dg.define_asset_job("look", selection=dg.AssetSelection.checks(check))
+    result = (
+        dg.Definitions.merge(definitions, dg.Definitions(jobs=[job]))
+        .resolve_job_def("look")
+        .execute_in_process(instance=instance)
+    )
+    assert [evaluation.passed for evaluation in result.get_asset_check_evaluations()] == [False]
+
+
+def test_without_pipelines_there_are_still_the_sensors(settings: Settings) -> None:
+    definitions = location(settings, commands_for())
+    dg.Definitions.validate_loadable(definitions)
+    assert len(definitions.sensors or ()) == 2
+
+
+def test_a_load_only_pipeline_shows_no_connectors_and_no_check_on_them(settings: Settings) -> None:
+    definitions = location(settings, commands_for(a_pipeline(tables=("t",), mode=Mode.FULL_LOAD_ONLY)))
+    assert "final_test2/sink_connector" not in specs(definitions)
+    assert checks(definitions) == {"warehouse/cdctest/dbo/t:rows_match"}
+
+
+def test_twenty_pipelines_of_fifty_tables_load_within_seconds(settings: Settings) -> None:
+    pipelines = [
+        a_pipeline(f"p{number}", [f"t{n}" for n in range(50)], target=Endpoint(WAREHOUSE, "cdctest", f"s{number}"))
+        for number in range(20)
+    ]
+    begun = time.monotonic()
+    dg.Definitions.validate_loadable(location(settings, commands_for(*pipelines)))
+    assert time.monotonic() - begun < 10
