@@ -12,35 +12,48 @@ from typing import Any, Literal
 from cdc_assets.model.table import ColumnDefinition, ColumnType, IndexDefinition, LeafTable, TableDefinition, TableName
 
 TABLES = """
-SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind, c.relpersistence::text AS persistence,
-    pg_get_userbyid(c.relowner) AS owner, pg_has_role(c.relowner, 'USAGE') AS is_owned_by_us, row_security_active(c.oid) AS has_row_security,
-    CASE WHEN c.relkind = 'p' THEN (SELECT sum(greatest(l.reltuples, 0)) FROM pg_partition_tree(c.oid) AS p JOIN pg_class l ON l.oid = p.relid
-        WHERE p.isleaf) ELSE c.reltuples END::float8 AS row_estimate,
+SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::text AS kind,
+    c.relpersistence::text AS persistence, pg_get_userbyid(c.relowner) AS owner,
+    pg_has_role(c.relowner, 'USAGE') AS is_owned_by_us, row_security_active(c.oid) AS has_row_security,
+    has_table_privilege(c.oid, 'SELECT') AS is_selectable,
+    CASE c.relkind WHEN 'p' THEN (SELECT sum(greatest(l.reltuples, 0))
+        FROM pg_partition_tree(c.oid) AS p JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf)
+        ELSE c.reltuples END::float8 AS row_estimate,
+    CASE WHEN c.relkind = 'p'
+        THEN (SELECT sum(pg_table_size(p.relid)) FROM pg_partition_tree(c.oid) AS p WHERE p.isleaf)
+        WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) END::int8 AS size_bytes,
     EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) AND c.relkind <> 'p'
         OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid) AND NOT c.relispartition AS has_inheritance,
-    COALESCE((SELECT jsonb_agg(a.attname ORDER BY k.position) FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-        JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-        WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= i.indnkeyatts), '[]') AS primary_key,
-    COALESCE((SELECT NOT i.indimmediate FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary), false) AS primary_key_deferrable,
-    COALESCE((SELECT jsonb_agg(f.conname ORDER BY f.conname) FROM pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f'), '[]') AS foreign_keys,
-    COALESCE((SELECT jsonb_agg(t.tgname ORDER BY t.tgname) FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '[]') AS triggers,
-    COALESCE((SELECT jsonb_agg(DISTINCT d.dependent) FROM (
-        SELECT pg_describe_object('pg_class'::regclass, v.ev_class, 0) AS dependent FROM pg_depend p JOIN pg_rewrite v ON v.oid = p.objid
-            WHERE p.classid = 'pg_rewrite'::regclass AND p.refclassid = 'pg_class'::regclass AND p.refobjid = c.oid AND v.ev_class <> c.oid
+    (SELECT jsonb_agg(a.attname ORDER BY k.position)
+        FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position), pg_attribute a
+        WHERE i.indrelid = c.oid AND i.indisprimary AND k.position <= i.indnkeyatts
+            AND a.attrelid = c.oid AND a.attnum = k.attnum) AS primary_key,
+    EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate)
+        AS primary_key_deferrable,
+    (SELECT jsonb_agg(f.conname ORDER BY f.conname) FROM pg_constraint f
+        WHERE f.conrelid = c.oid AND f.contype = 'f') AS foreign_keys,
+    (SELECT jsonb_agg(t.tgname ORDER BY t.tgname) FROM pg_trigger t
+        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+    (SELECT jsonb_agg(DISTINCT d.dependent) FROM (
+        SELECT pg_describe_object('pg_class'::regclass, v.ev_class, 0) AS dependent
+            FROM pg_depend p JOIN pg_rewrite v ON v.oid = p.objid
+            WHERE p.classid = 'pg_rewrite'::regclass AND p.refclassid = 'pg_class'::regclass AND p.refobjid = c.oid
+                AND v.ev_class <> c.oid
         UNION SELECT pg_describe_object('pg_constraint'::regclass, f.oid, 0) FROM pg_constraint f
             WHERE f.confrelid = c.oid AND f.contype = 'f' AND f.conrelid <> c.oid
-        UNION SELECT pg_describe_object('pg_class'::regclass, i.inhrelid, 0) FROM pg_inherits i WHERE i.inhparent = c.oid) AS d), '[]') AS dependents,
-    COALESCE((SELECT jsonb_agg(jsonb_build_object('oid', l.oid::int8, 'schema', ln.nspname, 'name', l.relname, 'identity', l.relreplident,
-            'selectable', has_table_privilege(l.oid, 'SELECT'), 'owned', pg_has_role(l.relowner, 'USAGE'),
-            'filtered', row_security_active(l.oid), 'persistence', CASE l.relkind WHEN 'f' THEN 'f' ELSE l.relpersistence::text END) ORDER BY ln.nspname, l.relname)
+        UNION SELECT pg_describe_object('pg_class'::regclass, i.inhrelid, 0) FROM pg_inherits i
+            WHERE i.inhparent = c.oid) AS d) AS dependents,
+    (SELECT jsonb_agg(jsonb_build_object('oid', l.oid::int8, 'schema', ln.nspname, 'name', l.relname,
+            'identity', l.relreplident, 'selectable', has_table_privilege(l.oid, 'SELECT'),
+            'owned', pg_has_role(l.relowner, 'USAGE'), 'filtered', row_security_active(l.oid),
+            'persistence', CASE l.relkind WHEN 'f' THEN 'f' ELSE l.relpersistence::text END)
+            ORDER BY ln.nspname, l.relname)
         FROM (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf AND c.relkind = 'p'
             UNION ALL SELECT c.oid WHERE c.relkind <> 'p') AS p
-        JOIN pg_class l ON l.oid = p.relid JOIN pg_namespace ln ON ln.oid = l.relnamespace WHERE l.relkind IN ('r', 'f')), '[]') AS leaves,
-    has_table_privilege(c.oid, 'SELECT') AS is_selectable,
-    COALESCE((SELECT sum(pg_table_size(p.relid)) FROM pg_partition_tree(c.oid) AS p WHERE c.relkind = 'p' AND p.isleaf),
-        CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) END, 0)::int8 AS size_bytes
+        JOIN pg_class l ON l.oid = p.relid JOIN pg_namespace ln ON ln.oid = l.relnamespace
+        WHERE l.relkind IN ('r', 'f')) AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN (SELECT * FROM jsonb_to_recordset(%(tables)s::jsonb) AS w(schema text, name text)) AS w ON w.schema = n.nspname AND w.name = c.relname
+JOIN jsonb_to_recordset(%(tables)s::jsonb) AS w(schema text, name text) ON w.schema = n.nspname AND w.name = c.relname
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
 """One row a table; `%(tables)s` is `wanted(tables)`."""
@@ -50,20 +63,25 @@ WITH RECURSIVE base(oid, type, typmod) AS (
     SELECT t.oid, t.oid, -1 FROM pg_type t WHERE t.typtype = 'd'
     UNION ALL SELECT b.oid, t.typbasetype, CASE WHEN t.typtypmod >= 0 THEN t.typtypmod ELSE b.typmod END
         FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd')
-SELECT a.attrelid::int8 AS table_oid, a.attname AS name, NOT a.attnotnull AS nullable, a.attidentity::text AS identity, a.attgenerated::text AS generated,
-    a.attndims AS dimensions, pg_get_expr(d.adbin, d.adrelid) AS default,
-    CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation THEN (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
-        FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END AS collation,
-    format_type(a.atttypid, a.atttypmod) AS formatted, t.oid::int8 AS type_oid, t.typname AS type_name, tn.nspname AS type_schema, t.typtype::text AS category,
+SELECT a.attrelid::int8 AS table_oid, a.attname AS name, NOT a.attnotnull AS nullable, a.attidentity::text AS identity,
+    a.attgenerated::text AS generated, a.attndims AS dimensions, pg_get_expr(d.adbin, d.adrelid) AS default,
+    CASE WHEN a.attcollation <> t.typcollation THEN (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
+        FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation)
+        END AS collation,
+    format_type(a.atttypid, a.atttypmod) AS formatted, t.oid::int8 AS type_oid, t.typname AS type_name,
+    tn.nspname AS type_schema, t.typtype::text AS category,
     bt.typname AS base, bn.nspname AS base_schema, bt.typtype::text AS base_category,
-    CASE WHEN t.typtype = 'd' THEN format_type(bt.oid, x.typmod) ELSE format_type(a.atttypid, a.atttypmod) END AS base_formatted,
-    CASE WHEN et.oid IS NOT NULL THEN CASE WHEN en.nspname = 'pg_catalog' THEN '' ELSE en.nspname || '.' END || et.typname END AS element,
-    COALESCE((SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = bt.oid), '[]') AS labels
+    CASE t.typtype WHEN 'd' THEN format_type(bt.oid, x.typmod) ELSE format_type(a.atttypid, a.atttypmod) END
+        AS base_formatted,
+    CASE WHEN en.nspname = 'pg_catalog' THEN et.typname ELSE en.nspname || '.' || et.typname END AS element,
+    (SELECT jsonb_agg(e.enumlabel ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = bt.oid) AS labels
 FROM pg_attribute a
 JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
-LEFT JOIN LATERAL (SELECT b.type, b.typmod FROM base b JOIN pg_type y ON y.oid = b.type WHERE b.oid = t.oid AND y.typtype <> 'd') AS x ON true
+LEFT JOIN LATERAL (SELECT b.type, b.typmod FROM base b JOIN pg_type y ON y.oid = b.type
+    WHERE b.oid = t.oid AND y.typtype <> 'd') AS x ON true
 JOIN pg_type bt ON bt.oid = COALESCE(x.type, t.oid) JOIN pg_namespace bn ON bn.oid = bt.typnamespace
-LEFT JOIN pg_type et ON et.oid = bt.typelem AND bt.typcategory = 'A' LEFT JOIN pg_namespace en ON en.oid = et.typnamespace
+LEFT JOIN pg_type et ON et.oid = bt.typelem AND bt.typcategory = 'A'
+LEFT JOIN pg_namespace en ON en.oid = et.typnamespace
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY(%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
@@ -71,13 +89,14 @@ ORDER BY a.attrelid, a.attnum
 """One row a column of the tables with the given oids."""
 
 INDEXES = """
-SELECT i.indrelid::int8 AS table_oid, c.relname AS name, i.indisunique AS is_unique, i.indisvalid AND i.indisready AS is_valid,
-    i.indpred IS NOT NULL AS is_partial, NOT i.indimmediate AS is_deferrable, pg_get_indexdef(i.indexrelid) AS definition,
-    CASE WHEN i.indexprs IS NULL THEN (SELECT jsonb_agg(a.attname ORDER BY k.position) FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.position <= i.indnkeyatts) END AS columns,
-    i.indexprs IS NULL AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
-        JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.position <= i.indnkeyatts AND NOT a.attnotnull) AS all_not_null
+SELECT i.indrelid::int8 AS table_oid, c.relname AS name, i.indisunique AS is_unique,
+    i.indisvalid AND i.indisready AS is_valid, i.indpred IS NOT NULL AS is_partial,
+    NOT i.indimmediate AS is_deferrable, pg_get_indexdef(i.indexrelid) AS definition,
+    CASE WHEN i.indexprs IS NULL THEN k.columns END AS columns, i.indexprs IS NULL AND k.all_not_null AS all_not_null
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+CROSS JOIN LATERAL (SELECT jsonb_agg(a.attname ORDER BY k.position) AS columns, bool_and(a.attnotnull) AS all_not_null
+    FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, position)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.position <= i.indnkeyatts) AS k
 WHERE i.indrelid = ANY(%(oids)s::oid[]) AND NOT i.indisprimary
 ORDER BY i.indrelid, c.relname
 """
@@ -109,13 +128,13 @@ def definitions(
 
 
 def _table(row: Row, columns: Sequence[ColumnDefinition], indexes: Sequence[IndexDefinition]) -> TableDefinition:
-    leaves = row["leaves"]
+    leaves = row["leaves"] or ()
     return TableDefinition(
         name=TableName(row["schema"], row["name"]),
         kind=row["kind"],
         oid=row["oid"],
         columns=tuple(columns),
-        primary_key=tuple(row["primary_key"]),
+        primary_key=tuple(row["primary_key"] or ()),
         indexes=tuple(indexes),
         leaves=tuple(
             LeafTable(TableName(leaf["schema"], leaf["name"]), leaf["identity"], leaf["oid"]) for leaf in leaves
@@ -128,10 +147,10 @@ def _table(row: Row, columns: Sequence[ColumnDefinition], indexes: Sequence[Inde
         has_row_security=row["has_row_security"] or any(leaf["filtered"] for leaf in leaves),
         has_inheritance=row["has_inheritance"],
         primary_key_deferrable=row["primary_key_deferrable"],
-        foreign_keys=tuple(row["foreign_keys"]),
-        triggers=tuple(row["triggers"]),
-        dependents=tuple(row["dependents"]),
-        size_bytes=row["size_bytes"],
+        foreign_keys=tuple(row["foreign_keys"] or ()),
+        triggers=tuple(row["triggers"] or ()),
+        dependents=tuple(row["dependents"] or ()),
+        size_bytes=row["size_bytes"] or 0,
         row_estimate=int(row["row_estimate"] or 0),
     )
 
@@ -152,7 +171,7 @@ def _column(row: Row) -> ColumnDefinition:
             dimensions=row["dimensions"],
             base_formatted=row["base_formatted"],
             base_category=row["base_category"],
-            labels=tuple(row["labels"]),
+            labels=tuple(row["labels"] or ()),
         ),
         nullable=row["nullable"],
         default=row["default"],
@@ -169,7 +188,7 @@ def _index(row: Row) -> IndexDefinition:
         is_valid=row["is_valid"],
         columns=tuple(row["columns"] or ()),
         is_partial=row["is_partial"],
-        all_not_null=row["all_not_null"],
+        all_not_null=bool(row["all_not_null"]),
         definition=row["definition"],
         is_deferrable=row["is_deferrable"],
     )

@@ -1,4 +1,4 @@
-"""Which PostgreSQL types arrive in a PostgreSQL target exactly, which only for some values, and which are refused, with the way out.
+"""Which PostgreSQL types arrive in a PostgreSQL target exactly, which for some values only, and which are refused.
 
 What was measured, a table for each kind of pipeline (docs/types.md): in a stream values travel as JSON through Kafka,
 in a load alone they are binary COPY, which carries every built-in type. A type that is in neither table is refused,

@@ -45,7 +45,7 @@ class Chunk:
 
 
 def plan_chunks(leaves: Sequence[LeafSize], *, chunk_bytes: int) -> tuple[Chunk, ...]:
-    """Cut every leaf into chunks of about `chunk_bytes`: at least one a leaf, together every possible ctid exactly once."""
+    """Cut every leaf into chunks of about `chunk_bytes`: at least one a leaf, together every possible ctid once."""
     chunks: list[Chunk] = []
     for size in leaves:
         blocks = max(1, size.heap_blocks)

@@ -51,7 +51,7 @@ class CreateTable:
 
 @dataclass(frozen=True, slots=True)
 class DropTable:
-    """Drop a table of this pipeline, or one the file allows to replace; refused by the target when anything depends on it.
+    """Drop a table of this pipeline, or one the file allows to replace; refused when anything depends on it.
 
     `oid` is the table that was looked at: another one of that name is not dropped.
     """

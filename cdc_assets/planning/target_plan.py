@@ -113,7 +113,7 @@ def plan_table_changes(
     if not present.is_ours and not replaces:
         raise TargetNotOursError(
             f"target table {wanted.table} exists and was not made by this pipeline",
-            hint="rename or drop it, choose another target name, or set if_target_not_empty: replace to drop and make it again",
+            hint="rename or drop it, choose another target name, or set if_target_not_empty: replace to make it again",
             table=name,
         )
     if present.dependents:
@@ -140,6 +140,18 @@ def check_existing(wanted: WantedTable, present: PresentTable | None) -> None:
             hint="./cdc drop the other pipeline",
             table=name,
         )
+    problems = _unfit_columns(wanted, present)
+    if frozenset(wanted.key) not in present.unique_keys:
+        problems.append(f"no unique index on exactly ({', '.join(wanted.key)})")
+    if problems:
+        raise SchemaCreationError(
+            f"target table {table} cannot take the changes of {wanted.source}: {'; '.join(problems)}",
+            hint="alter the target table, or let the pipeline make one under another name",
+            table=name,
+        )
+
+
+def _unfit_columns(wanted: WantedTable, present: PresentTable) -> list[str]:
     there = {column.name: column for column in present.columns}
     problems = []
     for column in wanted.columns:
@@ -159,14 +171,7 @@ def check_existing(wanted: WantedTable, present: PresentTable | None) -> None:
         for column in there.values()
         if not column.nullable and column.default_sql is None and column.generated_sql is None
     ]
-    if frozenset(wanted.key) not in present.unique_keys:
-        problems.append(f"no unique index on exactly ({', '.join(wanted.key)})")
-    if problems:
-        raise SchemaCreationError(
-            f"target table {table} cannot take the changes of {wanted.source}: {'; '.join(problems)}",
-            hint="alter the target table, or let the pipeline make one under another name",
-            table=name,
-        )
+    return problems
 
 
 def changes_after_load(wanted: WantedTable) -> tuple[TableChange, ...]:
@@ -184,7 +189,7 @@ def _missing_enums(wanted: WantedTable, enums: Mapping[str, tuple[str, ...]]) ->
         elif not set(enum.labels) <= set(labels):
             raise SchemaCreationError(
                 f"type {enum.schema}.{enum.name} in the target lacks labels of the source's type",
-                hint=f"ALTER TYPE {enum.schema}.{enum.name} ADD VALUE for what is missing, or use another target schema",
+                hint=f"ALTER TYPE {enum.schema}.{enum.name} ADD VALUE for these, or use another target schema",
                 table=wanted.source.name,
             )
     return tuple(missing.values())

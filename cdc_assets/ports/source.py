@@ -51,7 +51,7 @@ class ChunkReader(Protocol):
     """One session that reads under a load snapshot; used by one thread."""
 
     def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
-        """Yield the chunk's rows as binary COPY rows (PostgreSQL docs, COPY, "Binary Format"), without header and trailer.
+        """Yield the chunk's rows in COPY's binary format (PostgreSQL docs, COPY), without file header and trailer.
 
         SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for
         another.
@@ -107,9 +107,10 @@ class SourceDatabase(Protocol):
         """
 
     def ensure_full_replica_identity(self, table: TableDefinition) -> None:
-        """Make the table and every leaf of it REPLICA IDENTITY FULL.
+        """Make the table and every leaf of it REPLICA IDENTITY FULL; what is so already is not touched.
 
-        What is so already is not touched. Bounded lock waits, tried again a few times.
+        Bounded lock waits, tried again a few times. SourceError, and nothing is changed, when PostgreSQL would then
+        refuse its owner's UPDATE.
         """
 
     def check_owner_can_update(self, table: TableDefinition) -> None:
@@ -129,7 +130,8 @@ class SourceDatabase(Protocol):
     ) -> None:
         """Make the publication send exactly these tables, through the partition root.
 
-        Only called for a name that was recorded as ours.
+        Only called for a name that was recorded as ours. SourceError, and nothing is changed, when PostgreSQL would
+        then refuse an owner's UPDATE.
         `with_stored_generated` (PostgreSQL 18 and later): also their stored generated columns, without which an UPDATE
         under REPLICA IDENTITY FULL is refused.
         """

@@ -42,7 +42,7 @@ class BookkeepingRow:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a writing transaction of a load must still find in its table's bookkeeping row, else another run took over."""
+    """What a writing transaction of a load must find in its table's bookkeeping row, else another run took over."""
 
     pipeline_id: UUID
     generation: int

@@ -16,7 +16,8 @@ from cdc_assets.planning.names import BOOKKEEPING_TABLE
 from cdc_assets.ports.target import BookkeepingRow, Fence
 
 _ROWS = """
-SELECT pipeline_id, pipeline_name, target_table, generation, epoch, load_id, table_oid::int8 AS table_oid FROM {state} ORDER BY target_table
+SELECT pipeline_id, pipeline_name, target_table, generation, epoch, load_id, table_oid::int8 AS table_oid
+FROM {state} ORDER BY target_table
 """
 _ENSURE = """
 CREATE TABLE IF NOT EXISTS {state} (
@@ -33,13 +34,15 @@ CREATE TABLE IF NOT EXISTS {state} (
 _RECORD = """
 INSERT INTO {state} AS s (target_table, pipeline_id, pipeline_name, generation, epoch, table_oid)
 VALUES (%(table)s, %(pipeline_id)s, %(pipeline_name)s, %(generation)s, %(epoch)s, %(oid)s)
-ON CONFLICT (target_table) DO UPDATE SET pipeline_id = excluded.pipeline_id, pipeline_name = excluded.pipeline_name, generation = excluded.generation,
-    epoch = excluded.epoch, load_id = NULL, table_oid = excluded.table_oid, made_at = now()
+ON CONFLICT (target_table) DO UPDATE SET pipeline_id = excluded.pipeline_id, pipeline_name = excluded.pipeline_name,
+    generation = excluded.generation, epoch = excluded.epoch, load_id = NULL, table_oid = excluded.table_oid,
+    made_at = now()
 WHERE s.pipeline_id = excluded.pipeline_id OR NOT EXISTS (SELECT FROM pg_class WHERE oid = s.table_oid)
 RETURNING target_table
 """
 _FENCE = """
-SELECT pipeline_id, generation, epoch, load_id, table_oid::int8 AS table_oid FROM {state} WHERE target_table = %(table)s {lock}
+SELECT pipeline_id, generation, epoch, load_id, table_oid::int8 AS table_oid
+FROM {state} WHERE target_table = %(table)s {lock}
 """
 _ENSURE_CHUNKS = """
 CREATE TABLE IF NOT EXISTS {chunks} (
@@ -73,7 +76,8 @@ def exists(connection: Connection, schema: str, table: str) -> bool:
     return bool(
         fetch_all(
             connection,
-            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %(s)s AND c.relname = %(t)s",
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %(s)s AND c.relname = %(t)s",
             {"s": schema, "t": table},
         )
     )

@@ -21,12 +21,14 @@ _PIECE_BYTES = 256 << 10
 _LOCK_TIMEOUT = "60s"
 _RECEIPT = """
 INSERT INTO {chunks} (pipeline_id, target_table, load_id, number, leaf, first_block, end_block, rows, checksum, xid)
-VALUES (%(pipeline_id)s, %(table)s, %(load_id)s, %(number)s, %(leaf)s, %(first)s, %(end)s, %(rows)s, %(checksum)s, pg_current_xact_id()::xid::text::int8)
+VALUES (%(pipeline_id)s, %(table)s, %(load_id)s, %(number)s, %(leaf)s, %(first)s, %(end)s, %(rows)s, %(checksum)s,
+    pg_current_xact_id()::xid::text::int8)
 RETURNING xid
 """
 _FIND_RECEIPT = """
 SELECT number, rows, checksum::text, xid FROM {chunks}
-WHERE pipeline_id = %(pipeline_id)s AND target_table = %(table)s AND load_id = %(load_id)s AND (%(number)s::int IS NULL OR number = %(number)s) ORDER BY number
+WHERE pipeline_id = %(pipeline_id)s AND target_table = %(table)s AND load_id = %(load_id)s
+    AND (%(number)s::int IS NULL OR number = %(number)s) ORDER BY number
 """
 
 
@@ -62,8 +64,8 @@ class PostgresChunkWriter:
         try:
             return self._write(table, columns, chunk, rows, fence)
         except psycopg.Error as error:
-            # The answer to a commit may be lost while the commit is not. The progress row has a key, so even when the commit comes after this
-            # look, a second write of the chunk cannot succeed as well.
+            # The answer to a commit may be lost while the commit is not. The progress row has a key, so even when the
+            # commit comes after this look, a second write of the chunk cannot succeed as well.
             if is_away(error) or isinstance(error, psycopg.errors.UniqueViolation):
                 self.close()
                 for receipt in read_receipts(self._sessions, table, fence, self._chunk_table, number=chunk.number):

@@ -39,6 +39,7 @@ def where_doubled(connection: Connection, table: TableName, xid: int) -> Mapping
     name = bindable(quote_table(table))
     query = (
         f"SELECT o.xmin::text::int8 AS xid, count(*) AS rows FROM {name} AS o"  # noqa: S608
-        f" WHERE o.xmin <> %(xid)s::text::xid AND o::text IN (SELECT f::text FROM {name} AS f WHERE f.xmin = %(xid)s::text::xid) GROUP BY o.xmin"
+        f" WHERE o.xmin <> %(xid)s::text::xid"
+        f" AND o::text IN (SELECT f::text FROM {name} AS f WHERE f.xmin = %(xid)s::text::xid) GROUP BY o.xmin"
     )
     return {row["xid"]: row["rows"] for row in connection.execute(statement(query), {"xid": str(xid)}).fetchall()}

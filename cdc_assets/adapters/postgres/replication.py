@@ -22,7 +22,7 @@ from cdc_assets.ports.clock import Clock
 _NEW_SYNTAX_VERSION = 150000
 _SHOW_BLOCKERS_EVERY_SECONDS = 5.0
 _POLL_SECONDS = 0.2
-_BLOCKED_HINT = "end these sessions or wait for them (see pg_stat_activity, and pg_prepared_xacts for prepared ones), then start again"
+_BLOCKED_HINT = "end these sessions (pg_stat_activity, pg_prepared_xacts) or wait for them, then start again"
 
 Waiting = Callable[[str], None]
 
@@ -190,7 +190,8 @@ def _blockers(sessions: Sessions, pid: int) -> str:
             """
             SELECT CASE WHEN b.pid = 0
                 THEN 'prepared transactions ' || (SELECT string_agg(quote_literal(gid), ', ') FROM pg_prepared_xacts)
-                ELSE 'pid ' || b.pid || COALESCE(' (' || application_name || ', since ' || xact_start::timestamptz(0) || ')', '')
+                ELSE 'pid ' || b.pid
+                    || COALESCE(' (' || application_name || ', since ' || xact_start::timestamptz(0) || ')', '')
                 END AS who
             FROM unnest(pg_blocking_pids(%(pid)s)) AS b(pid) LEFT JOIN pg_stat_activity USING (pid)
             """,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.parse import unquote
 
 import psycopg
 from psycopg import sql
@@ -10,12 +11,13 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop
 
 from cdc_assets.adapters.postgres import source_catalog as catalog
 from cdc_assets.adapters.postgres.definitions import read_definitions
+from cdc_assets.adapters.postgres.owner_update import check_owner_can_update
 from cdc_assets.adapters.postgres.replication import later_snapshot, slot_snapshot
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.adapters.postgres.snapshot import HeldSnapshot
 from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
 from cdc_assets.dialects.postgres import application_name, application_prefix, quote, quote_table
-from cdc_assets.model.errors import SlotError, SourceError
+from cdc_assets.model.errors import SlotError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
@@ -24,6 +26,7 @@ from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import Publication, SourceServer
 
 _LOCK_TIMEOUT = "3s"
+_FULL = "REPLICA IDENTITY FULL"
 _LOCK_ATTEMPTS = 5
 
 
@@ -78,7 +81,8 @@ class PostgresSource:
             return bool(
                 fetch_one(
                     connection,
-                    "SELECT COALESCE((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %(schema)s), false) AS may",
+                    "SELECT COALESCE((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace"
+                    " WHERE nspname = %(schema)s), false) AS may",
                     {"schema": schema},
                 )["may"]
             )
@@ -98,34 +102,16 @@ class PostgresSource:
             return catalog.read_replica_identities(connection, table)
 
     def ensure_full_replica_identity(self, table: TableDefinition) -> None:
-        """Make the table and its leaves REPLICA IDENTITY FULL, then prove that their owner can still write."""
+        """Make the table and its leaves REPLICA IDENTITY FULL, unless their owner could then no longer write."""
         with self._sessions.session(f"REPLICA IDENTITY FULL cannot be set on {table.name}") as connection:
             for name, identity in catalog.read_replica_identities(connection, table).items():
                 if identity != "f":
-                    self._alter(connection, name, "REPLICA IDENTITY FULL")
+                    self._alter(connection, name, _FULL)
 
     def check_owner_can_update(self, table: TableDefinition) -> None:
-        """Raise SourceError when an UPDATE of the table is refused because of what it publishes."""
-        names = [leaf.name for leaf in table.leaves]
-        column = quote(table.columns[0].name)
-        for generated in table.columns:
-            if not generated.generated and generated.identity != "always":
-                column = quote(generated.name)
-        with self._sessions.session(f"{table.name} can no longer be updated") as connection:
-            for name in names:
-                # The plan of an UPDATE is checked as the UPDATE itself would be; nothing is run and no trigger fires.
-                try:
-                    connection.execute(statement(f"EXPLAIN UPDATE ONLY {quote_table(name)} SET {column} = {column}"))  # noqa: S608
-                except psycopg.errors.InsufficientPrivilege:
-                    # A role that may not write proves nothing either way.
-                    return
-                except psycopg.errors.InvalidColumnReference as error:
-                    raise SourceError(
-                        f"the owner can no longer UPDATE {name}: {error.diag.message_detail}",
-                        hint="let every publication with this table publish its stored generated columns, "
-                        f"or ALTER TABLE {name} REPLICA IDENTITY DEFAULT",
-                        table=table.name.name,
-                    ) from error
+        """Raise SourceError when an UPDATE of the table is refused for its replica identity."""
+        with self._sessions.session(f"{table.name} cannot be checked") as connection:
+            check_owner_can_update(connection, table.name)
 
     def restore_replica_identity(self, identities: Mapping[TableName, str]) -> None:
         """Put back what was there before; leaves that no longer exist are left out."""
@@ -136,7 +122,7 @@ class PostgresSource:
                     "d": "DEFAULT",
                     "n": "NOTHING",
                     "f": "FULL",
-                    "i": f"USING INDEX {quote(index)}" if index else "DEFAULT",
+                    "i": f"USING INDEX {quote(unquote(index))}" if index else "DEFAULT",
                 }[kind]
                 try:
                     self._alter(connection, name, f"REPLICA IDENTITY {what}")
@@ -155,6 +141,8 @@ class PostgresSource:
             with attempt, connection.transaction():
                 connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
                 connection.execute(statement(f"ALTER TABLE ONLY {quote_table(table)} {action}"))
+                if action == _FULL:
+                    check_owner_can_update(connection, table)
 
     def publication(self, name: str) -> Publication | None:
         """The publication of that name, or None."""
@@ -171,13 +159,17 @@ class PostgresSource:
             options += ", publish_generated_columns = stored"
         with self._sessions.session(f"publication {name} cannot be made") as connection:
             found = catalog.read_publication(connection, name)
-            if found is None:
-                connection.execute(statement(f"CREATE PUBLICATION {quote(name)} FOR TABLE {listed} WITH ({options})"))
-                return
             with connection.transaction():
-                connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET ({options})"))
-                if found.tables != frozenset(tables):
-                    connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET TABLE {listed}"))
+                if found is None:
+                    connection.execute(
+                        statement(f"CREATE PUBLICATION {quote(name)} FOR TABLE {listed} WITH ({options})")
+                    )
+                else:
+                    connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET ({options})"))
+                    if found.tables != frozenset(tables):
+                        connection.execute(statement(f"ALTER PUBLICATION {quote(name)} SET TABLE {listed}"))
+                for table in tables:
+                    check_owner_can_update(connection, table)
 
     def drop_publication(self, name: str) -> None:
         """Make the publication absent."""
@@ -222,7 +214,8 @@ class PostgresSource:
                 ):
                     with attempt:
                         connection.execute(
-                            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %(name)s",
+                            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                            " WHERE slot_name = %(name)s",
                             {"name": name},
                         )
             except psycopg.errors.ObjectInUse as error:

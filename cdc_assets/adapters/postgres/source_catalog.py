@@ -1,6 +1,7 @@
 """What the source's catalog says: the server, replica identities, publications, slots."""
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from cdc_assets.adapters.postgres.session import Connection, fetch_all, fetch_one
 from cdc_assets.model.position import Lsn, SlotPosition
@@ -22,7 +23,8 @@ def read_server(connection: Connection) -> SourceServer:
             (SELECT count(*) FROM pg_stat_replication) AS used_wal_senders,
             current_user AS role, rolsuper AS is_superuser, rolsuper OR rolreplication AS may_replicate,
             has_database_privilege(current_database(), 'CREATE') AS may_create_in_database, pg_backend_pid() AS backend,
-            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS current_lsn
+            CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
+                AS current_lsn
         FROM pg_roles WHERE rolname = current_user
         """,
     )
@@ -33,7 +35,7 @@ def read_server(connection: Connection) -> SourceServer:
 
 
 def read_replica_identities(connection: Connection, table: TableDefinition) -> Mapping[TableName, str]:
-    """Read the replica identity of the table and, below a partitioned one, of every leaf; `i:NAME` has its index."""
+    """Read the replica identity of the table and of every leaf; after `i:` comes the index, percent-encoded."""
     rows = fetch_all(
         connection,
         """
@@ -45,7 +47,9 @@ def read_replica_identities(connection: Connection, table: TableDefinition) -> M
         {"oids": [table.oid, *(leaf.oid for leaf in table.leaves)]},
     )
     return {
-        TableName(row["schema"], row["name"]): f"i:{row['index']}" if row["identity"] == "i" else row["identity"]
+        TableName(row["schema"], row["name"]): f"i:{quote(row['index'] or '', safe='')}"
+        if row["identity"] == "i"
+        else row["identity"]
         for row in rows
     }
 

@@ -208,7 +208,8 @@ class PostgresTarget:
         with self._sessions.session("the sessions cannot be counted") as connection:
             row = fetch_one(
                 connection,
-                "SELECT count(*) AS sessions FROM pg_stat_activity WHERE application_name = %(name)s AND pid <> pg_backend_pid()",
+                "SELECT count(*) AS sessions FROM pg_stat_activity"
+                " WHERE application_name = %(name)s AND pid <> pg_backend_pid()",
                 {"name": application_name},
             )
         return int(row["sessions"])
@@ -268,7 +269,7 @@ class PostgresTarget:
             raise self._sessions.error(
                 error,
                 f"{type(change).__name__} of {table or 'the schema'} was refused",
-                hint="give the role the right to do this (./cdc check prints the grants), or mend what the server names",
+                hint="give the role the right to do it (./cdc check prints the grants), or mend what the server names",
                 table=table.name if table else None,
                 hides_values=True,
             ) from error

@@ -1,0 +1,118 @@
+"""One table on its way: its chunks, what arrived of them, and the proof that it is what was sent."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cdc_assets.model.errors import SnapshotLostError, VerificationError
+from cdc_assets.model.table import TableDefinition, TableMapping
+from cdc_assets.planning.chunks import Chunk
+from cdc_assets.planning.load_verdict import Difference, Found, differences
+from cdc_assets.planning.target_plan import WantedTable, changes_after_load
+from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.ports.target import Fence, TargetDatabase
+from cdc_assets.stages.chunk_streams import CopiedChunk
+from cdc_assets.stages.target_tables import copied_columns
+
+_SHOWN_DIFFERENCES = 5
+
+
+@dataclass(slots=True)
+class TableLoad:
+    """The state of a table's load under one view; belongs to the main thread, but for `finish`."""
+
+    mapping: TableMapping
+    definition: TableDefinition
+    wanted: WantedTable
+    fence: Fence
+    chunks: tuple[Chunk, ...]
+    waiting: deque[Chunk] = field(init=False)
+    copied: dict[int, CopiedChunk] = field(default_factory=dict)
+    is_begun: bool = False
+    is_finishing: bool = False
+    is_over: bool = False
+
+    def __post_init__(self) -> None:
+        """Every chunk waits."""
+        self.waiting = deque(self.chunks)
+
+    @property
+    def name(self) -> str:
+        """The table as the state tables call it."""
+        return self.mapping.partition_key
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are copied."""
+        return copied_columns(self.definition)
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether every chunk is committed."""
+        return len(self.copied) == len(self.chunks)
+
+    @property
+    def rows(self) -> int:
+        """Rows committed so far."""
+        return sum(copied.receipt.rows for copied in self.copied.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes committed so far."""
+        return sum(copied.size_bytes for copied in self.copied.values())
+
+    @property
+    def bytes_estimated(self) -> int:
+        """Bytes of the table in the source."""
+        return sum(chunk.estimated_bytes for chunk in self.chunks)
+
+    @property
+    def bytes_done(self) -> int:
+        """How much of `bytes_estimated` is committed."""
+        return sum(copied.chunk.estimated_bytes for copied in self.copied.values())
+
+
+def finish(load: TableLoad, source: SourceDatabase, target: TargetDatabase) -> None:
+    """Prove every chunk, then make key and indexes; afterwards the table may be called LOADED.
+
+    VerificationError naming the chunks that differ. SnapshotLostError when the source table is no longer made of the
+    same parts: rows of a partition that was attached meanwhile are in no change.
+    """
+    found = target.read_back(load.wanted.table, load.columns)
+    sent = {
+        copied.receipt.xid: (copied.chunk, Found(copied.receipt.rows, copied.receipt.checksum))
+        for copied in load.copied.values()
+        if copied.receipt.rows
+    }
+    present = {xid: Found(receipt.rows, receipt.checksum) for xid, receipt in found.items()}
+    unequal = differences(sent, present)
+    if unequal:
+        raise VerificationError(
+            f"table {load.definition.name} did not arrive as it was sent: {_sentences(load, target, unequal)}",
+            hint="find out who else writes to the target table (a trigger, a job, another tool), then start again",
+            table=load.name,
+        )
+    now = source.describe([load.mapping.source]).get(load.mapping.source)
+    if now is None or {leaf.oid for leaf in now.leaves} != {leaf.oid for leaf in load.definition.leaves}:
+        raise SnapshotLostError(
+            f"{load.definition.name} was made anew, or got or lost partitions, while it was loaded",
+            hint="nothing to do: the table is loaded again",
+            table=load.name,
+        )
+    target.finish_load(changes_after_load(load.wanted), load.wanted.table, load.fence)
+
+
+def _sentences(load: TableLoad, target: TargetDatabase, unequal: Sequence[Difference]) -> str:
+    by_xid = {copied.receipt.xid: copied.chunk for copied in load.copied.values()}
+    sentences = []
+    for difference in unequal[:_SHOWN_DIFFERENCES]:
+        sentence = str(difference)
+        if difference.foreign_xid is not None:
+            twins = target.where_doubled(load.wanted.table, difference.foreign_xid)
+            places = [f"{count} rows of {by_xid[xid]}" for xid, count in twins.items() if xid in by_xid]
+            if places:
+                sentence += f", equal to {', '.join(places)}"
+        sentences.append(sentence)
+    if len(unequal) > _SHOWN_DIFFERENCES:
+        sentences.append(f"and {len(unequal) - _SHOWN_DIFFERENCES} more")
+    return "; ".join(sentences)

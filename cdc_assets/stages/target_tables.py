@@ -1,0 +1,114 @@
+"""What a source table is to be in the target, composed from its definition, the file and the type registry.
+
+Domains become the type below them: their CHECKs stay with the source, as all CHECKs do. Identity columns become plain
+ones, because the stream writes the source's values. A default is kept when it is a constant. Stored generated columns
+are computed by the target when their expression names built-in functions only; another one is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from cdc_assets.dialects.postgres import constant_default, is_portable_expression, type_sql
+from cdc_assets.dialects.type_registry import Verdict, judge
+from cdc_assets.model.errors import SchemaCreationError
+from cdc_assets.model.table import ColumnDefinition, TableDefinition, TableMapping
+from cdc_assets.planning.table_changes import CreateEnum, TargetColumn
+from cdc_assets.planning.target_plan import PresentTable, WantedTable, wanted_indexes
+from cdc_assets.ports.target import BookkeepingRow
+
+
+def wanted_table(definition: TableDefinition, mapping: TableMapping, *, captured: bool) -> WantedTable:
+    """Return the target table; SchemaCreationError for a column whose type cannot be carried, whatever its values."""
+    schema = mapping.target.schema
+    key = definition.key(mapping)
+    columns = tuple(
+        _column(definition, column, schema=schema, captured=captured, is_key=column.name in key)
+        for column in definition.columns
+    )
+    enums = {
+        column.type.base: CreateEnum(schema, column.type.base, column.type.labels)
+        for column in definition.columns
+        if column.type.base_category == "e"
+    }
+    return WantedTable(
+        source=mapping.source,
+        table=mapping.target,
+        columns=columns,
+        key=key,
+        indexes=wanted_indexes(definition, mapping),
+        enums=tuple(enums.values()),
+    )
+
+
+def present_table(
+    definition: TableDefinition | None, bookkeeping: Sequence[BookkeepingRow], pipeline_id: UUID | None
+) -> PresentTable | None:
+    """Return what is there under the target's name, and whose it is; None when nothing is."""
+    if definition is None:
+        return None
+    row = next(
+        (row for row in bookkeeping if row.target_table == definition.name.name and row.table_oid == definition.oid),
+        None,
+    )
+    uniques = [
+        frozenset(index.columns)
+        for index in definition.indexes
+        if index.is_unique and index.is_valid and not index.is_partial and not index.is_deferrable and index.columns
+    ]
+    if definition.primary_key and not definition.primary_key_deferrable:
+        uniques.append(frozenset(definition.primary_key))
+    return PresentTable(
+        oid=definition.oid,
+        columns=tuple(_present_column(column) for column in definition.columns),
+        unique_keys=tuple(uniques),
+        dependents=definition.dependents,
+        is_ours=row is not None and row.pipeline_id == pipeline_id,
+        owner=row.pipeline_name if row is not None and row.pipeline_id != pipeline_id else None,
+    )
+
+
+def copied_columns(definition: TableDefinition) -> tuple[str, ...]:
+    """Return the names of the columns that are copied, in the source's order."""
+    return tuple(column.name for column in definition.copied_columns)
+
+
+def shape(definition: TableDefinition) -> Mapping[str, str]:
+    """Return what of a definition must not change between the target's making and the load."""
+    columns = {f"column {column.name}": f"{column.type.formatted} {column.generated}" for column in definition.columns}
+    return {**columns, "kind": definition.kind, "key": ", ".join(definition.primary_key)}
+
+
+def _column(
+    definition: TableDefinition, column: ColumnDefinition, *, schema: str, captured: bool, is_key: bool
+) -> TargetColumn:
+    table = definition.name.name
+    verdict = judge(column, target_schema=schema, captured=captured)
+    if verdict.verdict is Verdict.REFUSED and not column.generated:
+        raise SchemaCreationError(
+            f"column {column.name} of {definition.name} has type {column.type.formatted}, which is not carried",
+            hint=verdict.remedy,
+            table=table,
+        )
+    if column.generated and not is_portable_expression(column.default or ""):
+        raise SchemaCreationError(
+            f"generated column {column.name} of {definition.name} uses functions that the target need not have",
+            hint="leave the table out, or make it an ordinary column on the source",
+            table=table,
+        )
+    return TargetColumn(
+        name=column.name,
+        type_sql=verdict.target_sql,
+        nullable=column.nullable and not is_key,
+        default_sql=None if column.generated else constant_default(column.default),
+        generated_sql=column.default if column.generated else None,
+    )
+
+
+def _present_column(column: ColumnDefinition) -> TargetColumn:
+    return TargetColumn(
+        name=column.name,
+        type_sql=type_sql(column.type),
+        nullable=column.nullable,
+        default_sql=None if column.generated else column.default,
+        generated_sql=column.default if column.generated else None,
+    )

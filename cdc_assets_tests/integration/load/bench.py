@@ -1,0 +1,170 @@
+"""A pipeline between two real databases, its state in a third, run stage by stage as a Dagster run would."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+from cdc_assets.adapters.kafka import Kafka
+from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.adapters.pipeline_store import PostgresPipelineStore
+from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.system_clock import SystemClock
+from cdc_assets.migrations import migrate
+from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Options, Pipeline, SecretReference
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.report import LoadProgress, TableOutcome
+from cdc_assets.model.status import Intent
+from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.stages.context import StageContext
+from cdc_assets.stages.full_load import full_load
+from cdc_assets.stages.prepare import prepare
+from cdc_assets_tests.services.servers import PASSWORD, Databases
+
+CHUNK = 1 / 1024  # of a MiB: 1 KiB, so that every chunk is a block
+_NOBODY = "http://127.0.0.1:9"
+
+
+def endpoint(url: str, schema: str) -> Endpoint:
+    """The database of a URL as a pipeline names it."""
+    parts = urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    assert parts.username
+    login = Connection("bench", "postgres", parts.hostname, parts.port, parts.username, SecretReference(env="X"))
+    return Endpoint(login, parts.path.lstrip("/"), schema)
+
+
+@dataclass
+class LoadBench:
+    """Runs Step 0 and Step 1 of one pipeline; nothing streams here."""
+
+    databases: Databases
+    kafka_bootstrap: str
+    name: str = "bench"
+    log: list[str] = field(default_factory=list)
+    lease_seconds: float = 600
+
+    def __post_init__(self) -> None:
+        """Make the state tables."""
+        migrate(self.databases.state_url)
+        self.store = PostgresPipelineStore(
+            self.databases.state_url, lease_duration=timedelta(seconds=self.lease_seconds)
+        )
+
+    def close(self) -> None:
+        """Close what is pooled."""
+        self.store.close()
+
+    def pipeline(
+        self,
+        *tables: str | TableMapping,
+        mode: Mode = Mode.FULL_LOAD_AND_CDC,
+        chunk_mb: float = CHUNK,
+        options: Mapping[str, object] | None = None,
+        publication: str | None = None,
+    ) -> Pipeline:
+        """A pipeline over these tables from `public` to `dbo`."""
+        mappings = tuple(table if isinstance(table, TableMapping) else mapping(table) for table in tables)
+        return Pipeline(
+            name=self.name,
+            mode=mode,
+            source=endpoint(self.databases.source_url, "public"),
+            target=endpoint(self.databases.target_url, "dbo"),
+            tables=mappings,
+            options=Options(**{"chunk_mb": chunk_mb, **(options or {})}),  # type: ignore[arg-type]  # a fraction of a MiB
+            publication=publication,
+        )
+
+    @contextmanager
+    def run(
+        self, pipeline: Pipeline, *, progress: Callable[[LoadProgress], None] = lambda _: None
+    ) -> Iterator[StageContext]:
+        """Hold the lease of a run that wants the pipeline to run."""
+        self.store.ensure_pipeline(pipeline)
+        self.store.write_intent(pipeline.name, Intent.RUNNING, cause="a test")
+        with self.store.take_lease(pipeline.name, run_id="run") as lease:
+            yield StageContext(
+                pipeline=pipeline,
+                lease=lease,
+                source=PostgresSource(
+                    pipeline.source,
+                    password=PASSWORD,
+                    pipeline=pipeline.name,
+                    epoch=lease.epoch,
+                    clock=SystemClock(),
+                    snapshot_deadline=timedelta(seconds=20),
+                    on_wait=self.log.append,
+                ),
+                target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=lease.epoch),
+                connect=KafkaConnect(_NOBODY),
+                kafka=Kafka(self.kafka_bootstrap),
+                clock=SystemClock(),
+                log=self.log.append,
+                progress=progress,
+            )
+
+    def start(
+        self, pipeline: Pipeline, *, progress: Callable[[LoadProgress], None] = lambda _: None
+    ) -> Mapping[str, TableOutcome]:
+        """Step 0 and Step 1 in one run; the outcomes of both, a failure of Step 0 first."""
+        tables = [table.partition_key for table in pipeline.tables]
+        with self.run(pipeline, progress=progress) as context:
+            prepared = prepare(context, tables)
+            loaded = full_load(context, tables)
+            context.lease.serve()
+        return {table: prepared[table] if prepared[table].error else loaded[table] for table in tables}
+
+    def record(self) -> PipelineRecord:
+        """The state as recorded."""
+        found = self.store.find(self.name)
+        assert found is not None
+        return found
+
+    def source(self, statements: str) -> list[tuple[object, ...]]:
+        """Run SQL in the source."""
+        return execute(self.databases.source_url, statements)
+
+    def target(self, statements: str) -> list[tuple[object, ...]]:
+        """Run SQL in the target."""
+        return execute(self.databases.target_url, statements)
+
+    def differences(self, tables: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+        """Rows that are in one side only, by table; every column compared as text."""
+        found = {}
+        for source, target in tables:
+            wanted, present = self._rows(source, "public", source), self._rows(source, "dbo", target)
+            if sorted(wanted) != sorted(present):
+                found[source] = (len(wanted), len(present))
+        return found
+
+    def _rows(self, source: str, schema: str, table: str) -> list[str]:
+        url = self.databases.source_url if schema == "public" else self.databases.target_url
+        with psycopg.connect(self.databases.source_url) as session:
+            columns = session.execute(
+                "SELECT attname FROM pg_attribute WHERE attrelid = format('public.%%I', %s::text)::regclass"
+                " AND attnum > 0 AND NOT attisdropped ORDER BY attname",
+                (source,),
+            ).fetchall()
+        listed = sql.SQL(", ").join(sql.Identifier(str(name)) for (name,) in columns)
+        with psycopg.connect(url) as session:
+            query = sql.SQL("SELECT ROW({})::text FROM {}").format(listed, sql.Identifier(schema, table))
+            return [str(row) for (row,) in session.execute(query)]
+
+
+def mapping(name: str, *, target: str | None = None, key: tuple[str, ...] = ()) -> TableMapping:
+    """A table of `public` that goes to `dbo`."""
+    return TableMapping(TableName("public", name), TableName("dbo", target or name), key)
+
+
+def execute(url: str, statements: str) -> list[tuple[object, ...]]:
+    """Run SQL and return the rows of the last statement, if it has any."""
+    with psycopg.connect(url, autocommit=True) as session:
+        cursor = session.execute(statements.encode())
+        while cursor.nextset():
+            pass
+        return cursor.fetchall() if cursor.description else []
