@@ -56,7 +56,7 @@ class Lease(Protocol):
     def set_cdc(self, status: CdcStatus, *, cause: str) -> None:
         """Change `cdc_status`.
 
-        RUNNING also serves the version when nothing more was asked for: else `status` would say it later.
+        RUNNING also serves the version when every table flows: else `status` would say RUNNING a moment later.
         """
 
     def set_table(self, table: str, state: TableState, *, cause: str) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from cdc_assets.adapters.pipeline_store.database import StateDatabase
 from cdc_assets.adapters.pipeline_store.ledger import PIPELINE_FIELDS, TABLE_FIELDS, Ledger
+from cdc_assets.adapters.pipeline_store.load_rule import DEFECT, require_loaded
 from cdc_assets.adapters.pipeline_store.renewal import Renewal
 from cdc_assets.adapters.pipeline_store.rows import read_pipelines
 from cdc_assets.adapters.pipeline_store.tables import pipelines
@@ -32,9 +33,10 @@ from cdc_assets.model.status import (
     require_step,
 )
 
-_DEFECT = "report this as a defect with the pipeline's events"
-_APPLYING = frozenset({TableState.CATCHING_UP, TableState.STREAMING})
-_LOADED = frozenset({TableState.LOADED, TableState.PAUSED, TableState.QUARANTINED, *_APPLYING})
+_FLOWING = frozenset({TableState.STREAMING, TableState.PAUSED})
+_LOADED = frozenset(
+    {TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED}
+)
 
 
 class PostgresLease:
@@ -105,7 +107,7 @@ class PostgresLease:
         with self._changing() as ledger:
             if ledger["suffix"] is not None and any(ledger[column] != name for column, name in names.items()):
                 raise IllegalTransitionError(
-                    f"pipeline {self._name} already has the names of {ledger['slot_name']}", hint=_DEFECT
+                    f"pipeline {self._name} already has the names of {ledger['slot_name']}", hint=DEFECT
                 )
             ledger.set(**names)
             ledger.settle()
@@ -128,25 +130,25 @@ class PostgresLease:
                 case FullLoadStatus.COMPLETED:
                     if lsn is None:
                         raise IllegalTransitionError(
-                            f"full load of pipeline {self._name} cannot be COMPLETED without its position", hint=_DEFECT
+                            f"full load of pipeline {self._name} cannot be COMPLETED without its position", hint=DEFECT
                         )
                     ledger.set(full_load_completed_at=ledger.now, full_load_lsn=str(lsn))
                 case FullLoadStatus.IN_PROGRESS:
                     ledger.set(full_load_completed_at=None, full_load_lsn=None)
 
     def set_cdc(self, status: CdcStatus, *, cause: str) -> None:
-        """Change `cdc_status`; RUNNING also serves the version when it is all that the operator asked for."""
+        """Change `cdc_status`; RUNNING also serves the version when every table flows."""
         with self._changing() as ledger:
             require_step(CDC_STEPS, CdcStatus(ledger["cdc_status"]), status, f"capture of pipeline {self._name}")
             ledger.set(cdc_status=status.value, cause=cause)
-            if status is CdcStatus.RUNNING and ledger.derived(is_served=True) == PipelineStatus.RUNNING:
+            if status is CdcStatus.RUNNING and self._is_all_reached(ledger):
                 # Else `cdc_status` would say RUNNING for a moment while `status` says STARTING.
                 self._serve(ledger)
 
     def set_table(self, table: str, state: TableState, *, cause: str) -> None:
         """Change one table's state."""
         with self._changing() as ledger:
-            self._require_loaded(ledger, table, state)
+            require_loaded(ledger.table(table), state, mode=Mode(ledger["mode"]), pipeline=self._name)
             ledger.move_table(table, state, cause=cause)
             if state is TableState.LOADED and ledger.table(table)["loaded_at"] is None:
                 ledger.set_table(table, loaded_at=ledger.now)
@@ -165,7 +167,7 @@ class PostgresLease:
         with self._changing() as ledger:
             if TableState(ledger.table(table)["state"]) in _LOADED:
                 raise IllegalTransitionError(
-                    f"table {table} of pipeline {self._name} is loaded; its position cannot change", hint=_DEFECT
+                    f"table {table} of pipeline {self._name} is loaded; its position cannot change", hint=DEFECT
                 )
             ledger.set_table(
                 table,
@@ -197,7 +199,7 @@ class PostgresLease:
     def fail_table(self, table: str, state: TableState, error: CdcAssetsError) -> None:
         """Change a table's state to a state of trouble, with the error's sentence and code."""
         if state not in TROUBLE:
-            raise IllegalTransitionError(f"{state} is not a state of trouble", hint=_DEFECT)
+            raise IllegalTransitionError(f"{state} is not a state of trouble", hint=DEFECT)
         with self._changing() as ledger:
             ledger.fail_table(table, state, error)
 
@@ -228,6 +230,12 @@ class PostgresLease:
         """Record that the intent version of this lease has been taken to its end, good or bad."""
         with self._changing() as ledger:
             self._serve(ledger)
+
+    @staticmethod
+    def _is_all_reached(ledger: Ledger) -> bool:
+        # A run of some of the tables leaves the others to the run that serves the version.
+        flowing = all(ledger.table(name)["state"] in _FLOWING for name in ledger.tables)
+        return flowing and ledger.derived(is_served=True) == PipelineStatus.RUNNING
 
     def _serve(self, ledger: Ledger) -> None:
         ledger.set(served_version=self._version)
@@ -270,30 +278,6 @@ class PostgresLease:
             raise IntentChangedError(
                 f"pipeline {self._name} is wanted {intent} now, version {version}; this run works for {self._version}",
                 hint="nothing; the newer wish is carried out by a run of its own",
-            )
-
-    def _require_loaded(self, ledger: Ledger, table: str, state: TableState) -> None:
-        row = ledger.table(table)
-        mode = Mode(ledger["mode"])
-        if not mode.loads:
-            return
-        what = f"table {table} of pipeline {self._name} cannot become {state}"
-        if state in _APPLYING and row["loaded_at"] is None:
-            raise IllegalTransitionError(f"{what}: no load of it was verified", hint=_DEFECT)
-        if state is not TableState.LOADED or row["loaded_at"] is not None:
-            return
-        if row["state"] != TableState.LOADING:
-            raise IllegalTransitionError(f"{what}: it was not being loaded", hint=_DEFECT)
-        if row["load_lsn"] is None:
-            raise IllegalTransitionError(f"{what}: the position of its load is unknown", hint=_DEFECT)
-        if not mode.captures:
-            return
-        if row["captured_from_lsn"] is None:
-            raise IllegalTransitionError(f"{what}: it is unknown from where its changes are complete", hint=_DEFECT)
-        if Lsn.parse(row["load_lsn"]) < Lsn.parse(row["captured_from_lsn"]):
-            raise IllegalTransitionError(
-                f"{what}: loaded as of {row['load_lsn']}, its changes are complete from {row['captured_from_lsn']}",
-                hint=_DEFECT,
             )
 
     def _lost(self, reason: str) -> LeaseLostError:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from cdc_assets.adapters.pipeline_store.database import StateDatabase
+from cdc_assets.adapters.pipeline_store.holder import RUN_STEP, bury, require_free
 from cdc_assets.adapters.pipeline_store.lease import PostgresLease
 from cdc_assets.adapters.pipeline_store.ledger import PIPELINE_FIELDS, Ledger
 from cdc_assets.adapters.pipeline_store.renewal import Renewal
@@ -21,8 +22,6 @@ from cdc_assets.adapters.pipeline_store.tables import pipeline_events, pipeline_
 from cdc_assets.model.errors import (
     CdcAssetsError,
     IntentChangedError,
-    LeaseHeldError,
-    RunDiedError,
     StateDatabaseError,
     UnknownPipelineError,
 )
@@ -38,7 +37,6 @@ from cdc_assets.model.status import (
 )
 
 LEASE_DURATION = timedelta(seconds=10)
-_RUN = "run"
 _AT_WORK = frozenset({CdcStatus.STARTING, CdcStatus.RUNNING, CdcStatus.PAUSED})
 _log = structlog.get_logger(__name__)
 
@@ -125,8 +123,8 @@ class PostgresPipelineStore:
             ledger = self._lock(connection, name, run_id=run_id)
             if serves is not None and ledger["intent_version"] != serves:
                 raise _outdated(ledger, serves)
-            _require_free(ledger)
-            _bury(ledger)
+            require_free(ledger)
+            bury(ledger)
             ledger.settle()
             epoch: int = ledger.lease["epoch"] + 1
             connection.execute(
@@ -167,9 +165,9 @@ class PostgresPipelineStore:
             if not _is_open(ledger, version):
                 raise _outdated(ledger, version)
             if not ledger.lease["lease_is_live"]:
-                _bury(ledger)
+                bury(ledger)
             if died is not None:
-                ledger.set_error(_RUN, died)
+                ledger.set_error(RUN_STEP, died)
             attempt: int = ledger["attempt"] + 1
             ledger.set(attempt=attempt, asked_at=ledger.now)
             ledger.settle()
@@ -181,7 +179,7 @@ class PostgresPipelineStore:
             ledger = self._lock(connection, name)
             if ledger.lease["lease_is_live"] or not _is_open(ledger, version):
                 return False
-            _bury(ledger)
+            bury(ledger)
             cause = error.code
             if ledger["full_load_status"] == FullLoadStatus.IN_PROGRESS:
                 ledger.set(full_load_status=FullLoadStatus.FAILED.value, cause=cause)
@@ -191,7 +189,7 @@ class PostgresPipelineStore:
             for table in ledger.tables:
                 if ledger.table(table)["state"] == TableState.LOADING:
                     ledger.fail_table(table, TableState.FAILED, error)
-            ledger.set_error(_RUN, error)
+            ledger.set_error(RUN_STEP, error)
             ledger.set(served_version=version)
             ledger.settle()
             return True
@@ -211,7 +209,7 @@ class PostgresPipelineStore:
         """Delete the pipeline's state rows; its events stay."""
         with self._database.change() as connection:
             ledger = self._lock(connection, name)
-            _require_free(ledger)
+            require_free(ledger)
             ledger.note("status", ledger["status"], None, cause="dropped")
             connection.execute(delete(pipelines).where(pipelines.c.id == ledger.id))
 
@@ -268,35 +266,6 @@ def _is_untouched(ledger: Ledger) -> bool:
         and ledger["cdc_status"] == CdcStatus.NOT_STARTED
         and ledger["suffix"] is None
         and not ledger.lease["lease_is_live"]
-    )
-
-
-def _require_free(ledger: Ledger) -> None:
-    lease = ledger.lease
-    if lease["lease_is_live"]:
-        raise LeaseHeldError(
-            f"run {lease['holder']} (process {lease['pid']} on {lease['host']}) works on pipeline {ledger.name}",
-            hint="wait until it ends; a dead one is replaced by itself after a few seconds",
-        )
-
-
-def _bury(ledger: Ledger) -> None:
-    """Record the death of a holder that neither released its lease nor renewed it; he can do nothing any more."""
-    lease = ledger.lease
-    if lease["holder"] is None or lease["released_at"] is not None:
-        return
-    error = RunDiedError(
-        f"run {lease['holder']} (process {lease['pid']} on {lease['host']}) ended without a word, last heard of before"
-        f" {lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC",
-        hint="nothing, it is tried again; if it happens again look for a killed process (memory) on that machine",
-    )
-    ledger.note("run", lease["holder"], None, cause=f"{error.code}: {error.message}")
-    if ledger["served_version"] < ledger["intent_version"]:
-        ledger.set_error(_RUN, error)
-    ledger.connection.execute(
-        update(pipeline_leases)
-        .where(pipeline_leases.c.pipeline_id == ledger.id)
-        .values(released_at=func.clock_timestamp())
     )
 
 

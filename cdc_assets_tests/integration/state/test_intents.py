@@ -113,6 +113,13 @@ def test_running_is_said_by_both_words_in_one_transaction(store: PostgresPipelin
     assert (record.cdc_status, record.status) == (CdcStatus.RUNNING, PipelineStatus.RUNNING)
 
 
+def test_a_run_of_some_tables_does_not_serve_the_wish_for_all(store: PostgresPipelineStore, wanted: str) -> None:
+    record = _live(store, wanted, (*UNTIL_CATCHING_UP, "streaming", "flowing"))
+    assert (record.table("projects").state, record.table("orders").state) == (TableState.STREAMING, TableState.LOADED)
+    assert (record.cdc_status, record.status) == (CdcStatus.RUNNING, PipelineStatus.STARTING)
+    assert record.served_version == 0
+
+
 def test_running_with_a_failed_table_is_served_by_its_run_not_by_the_word(
     store: PostgresPipelineStore, wanted: str
 ) -> None:
