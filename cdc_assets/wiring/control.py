@@ -72,10 +72,10 @@ def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]
         store.ensure_pipeline(pipeline)
     wishes: list[RunWish] = []
     for record in store.list_pipelines():
-        pipeline = definitions.find(record.name)
-        if pipeline is None:
+        defined = definitions.find(record.name)
+        if defined is None:
             continue
-        wish = _reconcile_one(settings, store, pipeline, record, runs=runs, log=log)
+        wish = _reconcile_one(settings, store, defined, record, runs=runs, log=log)
         if wish is not None:
             wishes.append(wish)
     return tuple(wishes)

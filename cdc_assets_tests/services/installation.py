@@ -147,7 +147,7 @@ class Installation:
     def query(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """Read the state tables."""
         with psycopg.connect(self.state_url, row_factory=dict_row) as connection:
-            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+            return connection.execute(statement, parameters).fetchall()
 
     def pipeline(self, name: str) -> dict[str, Any]:
         """The pipeline's row."""
