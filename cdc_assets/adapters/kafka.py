@@ -55,9 +55,13 @@ class Kafka:
         """The offset after the last record a topic; 0 for a topic that does not exist."""
         if not topics:
             return {}
-        asked = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in topics}  # type: ignore[no-untyped-call]
-        answers = self._admin.list_offsets(asked, request_timeout=self._timeout)
         ends: dict[str, int] = dict.fromkeys(topics, 0)
+        # Asked for the end of a topic that is absent, the client looks for a leader until its time is up.
+        present = set(topics) & set(self._call(lambda: self._admin.list_topics(timeout=self._timeout)).topics)
+        if not present:
+            return ends
+        asked = {TopicPartition(topic, 0): OffsetSpec.latest() for topic in present}  # type: ignore[no-untyped-call]
+        answers = self._admin.list_offsets(asked, request_timeout=self._timeout)
         for partition, future in answers.items():
             answer = self._result(future, f"end of topic {partition.topic} is not known", tolerated=_ABSENT)
             if answer is not None:
