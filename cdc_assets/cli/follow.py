@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from tenacity import Retrying, retry_if_result, stop_after_delay, stop_never, wait_fixed
 
+from cdc_assets import wiring
 from cdc_assets.model.errors import IntentChangedError, NotTakenUpError, WaitTimeoutError
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import LoadProgress
 from cdc_assets.model.status import FullLoadStatus
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
-from cdc_assets.wiring import orchestrator, parts
 
 _POLL_SECONDS = 0.3
 _TAKEN_UP_SECONDS = 30
@@ -90,7 +90,7 @@ def follow(
     NotTakenUpError after 30 seconds without a Dagster daemon, IntentChangedError when somebody asks for something else
     meanwhile, WaitTimeoutError after `timeout_seconds`; the work itself goes on in all three cases.
     """
-    store = parts.open_store(settings)
+    store = wiring.open_store(settings)
     begun = time.monotonic()
 
     def observe() -> PipelineRecord | None:
@@ -121,7 +121,7 @@ def follow(
 
 
 def _require_daemon(settings: Settings, name: str) -> None:
-    age = orchestrator.daemon_age(settings)
+    age = wiring.daemon_age(settings)
     if age is None or age > _TAKEN_UP_SECONDS:
         seen = "none has ever been seen" if age is None else f"its last sign is {age:.0f} s old"
         raise NotTakenUpError(
@@ -134,7 +134,7 @@ def shown(settings: Settings, console: Console, *, is_quiet: bool) -> AbstractCo
     """Return a block that hands out what shows a record: nothing, a bar, or lines."""
     if is_quiet:
         return _nothing()
-    meter = LoadMeter(parts.open_store(settings))
+    meter = LoadMeter(wiring.open_store(settings))
     return _bar(console, meter) if console.is_terminal else _lines(meter)
 
 

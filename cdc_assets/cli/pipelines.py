@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.live import Live
 from tenacity import Retrying, retry_always, wait_fixed
 
+from cdc_assets import wiring
 from cdc_assets.cli import rendering
 from cdc_assets.cli.follow import LoadMeter, follow, shown
 from cdc_assets.model.errors import UnknownPipelineError
@@ -18,7 +19,6 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import PipelineStatus
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
-from cdc_assets.wiring import control, inspection, parts, removal
 
 FAILED = 1
 _WATCH_SECONDS = 1.0
@@ -40,8 +40,8 @@ def register(app: typer.Typer) -> None:
 
 def check(name: SomeName = None, as_json: AsJson = False) -> None:
     """Check what could lose or damage something, change nothing; exit 1 when a check fails."""
-    settings = parts.load_settings()
-    definitions = parts.load_definitions(settings)
+    settings = wiring.load_settings()
+    definitions = wiring.load_definitions(settings)
     _require_known(settings, definitions, name)
     checks = [
         *(found for invalid in _chosen_invalid(definitions, name) for found in _invalid_checks(invalid)),
@@ -59,8 +59,8 @@ def check(name: SomeName = None, as_json: AsJson = False) -> None:
 
 def plan(name: Name, as_json: AsJson = False) -> None:
     """Show what a start would do: tables and sizes, DDL, connectors, what is left out. Changes nothing."""
-    settings = parts.load_settings()
-    found = inspection.plan(settings, _usable(settings, name))
+    settings = wiring.load_settings()
+    found = wiring.plan(settings, _usable(settings, name))
     if as_json:
         rendering.print_json(rendering.plan_json(found))
     else:
@@ -69,17 +69,17 @@ def plan(name: Name, as_json: AsJson = False) -> None:
 
 def start(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Start a pipeline; returns when it is RUNNING (COMPLETED for full_load_only), exit 1 with the cause else."""
-    settings = parts.load_settings()
+    settings = wiring.load_settings()
     _usable(settings, name)
-    asked = control.request_start(settings, name)
+    asked = wiring.request_start(settings, name)
     _follow(settings, asked, _is_started, timeout=timeout, no_wait=no_wait, as_json=as_json)
 
 
 def stop(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Stop a pipeline; returns when it is STOPPED. Its slot stays: a start goes on where it was."""
-    settings = parts.load_settings()
-    _require_known(settings, parts.load_definitions(settings), name)
-    asked = control.request_stop(settings, name)
+    settings = wiring.load_settings()
+    _require_known(settings, wiring.load_definitions(settings), name)
+    asked = wiring.request_stop(settings, name)
     _follow(settings, asked, _is_stopped, timeout=timeout, no_wait=no_wait, as_json=as_json)
 
 
@@ -89,9 +89,9 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the recorded state of one or all pipelines."""
-    settings = parts.load_settings()
-    store = parts.open_store(settings)
-    _require_known(settings, parts.load_definitions(settings), name)
+    settings = wiring.load_settings()
+    store = wiring.open_store(settings)
+    _require_known(settings, wiring.load_definitions(settings), name)
     meter = LoadMeter(store)
     if watch:
         _watch(lambda: _status_view(settings, store, meter, name), lambda: _status_json(settings, store, name), as_json)
@@ -107,9 +107,9 @@ def drop(
     as_json: AsJson = False,
 ) -> None:
     """Remove everything of a pipeline but its file and its events: connectors, topics, slot, publication, state."""
-    settings = parts.load_settings()
-    _require_known(settings, parts.load_definitions(settings), name)
-    report = removal.drop(settings, name, drop_target=drop_target)
+    settings = wiring.load_settings()
+    _require_known(settings, wiring.load_definitions(settings), name)
+    report = wiring.drop(settings, name, drop_target=drop_target)
     if as_json:
         rendering.print_json(rendering.removal_json(report))
     else:
@@ -119,12 +119,15 @@ def drop(
 
 
 def _usable(settings: Settings, name: str) -> Pipeline:
-    return control.find_pipeline(parts.load_definitions(settings), name)
+    """Return the pipeline of a file that can be used; needs the state database, as `_require_known` does."""
+    definitions = wiring.load_definitions(settings)
+    _require_known(settings, definitions, name)
+    return wiring.find_pipeline(definitions, name)
 
 
 def _require_known(settings: Settings, definitions: Definitions, name: str | None) -> None:
     """Raise UnknownPipelineError unless the name stands for a file or a record; needs the state database."""
-    recorded = {record.name for record in parts.open_store(settings).list_pipelines()}
+    recorded = {record.name for record in wiring.open_store(settings).list_pipelines()}
     known = recorded | _defined(definitions)
     if name is not None and name not in known:
         listed = ", ".join(sorted(known)) or "none"
@@ -147,7 +150,7 @@ def _chosen_invalid(definitions: Definitions, name: str | None) -> Sequence[Inva
 
 def _checks(settings: Settings, pipeline: Pipeline) -> Sequence[PreflightCheck]:
     valid = PreflightCheck("definition_valid", CheckStatus.PASS, pipeline.name, "the file can be used")
-    return [valid, *inspection.check(settings, pipeline)]
+    return [valid, *wiring.check(settings, pipeline)]
 
 
 def _invalid_checks(invalid: InvalidDefinition) -> Sequence[PreflightCheck]:
@@ -185,7 +188,7 @@ def _follow(
         with shown(settings, rendering.terminal(), is_quiet=as_json) as show:
             record = follow(settings, asked, is_done=is_done, show=show, timeout_seconds=timeout)
     if as_json:
-        definition = parts.load_definitions(settings).find(record.name)
+        definition = wiring.load_definitions(settings).find(record.name)
         rendering.print_json(rendering.record_json(record, definition))
     elif no_wait:
         typer.echo(f"{record.name}: {record.intent} was asked for (status {record.status})")
@@ -208,7 +211,7 @@ def _status_json(settings: Settings, store: PipelineStore, name: str | None) -> 
 
 
 def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) -> list[rendering.Json]:
-    definitions = parts.load_definitions(settings)
+    definitions = wiring.load_definitions(settings)
     records = {record.name: record for record in store.list_pipelines()}
     invalid = {each.name: each for each in definitions.invalid}
     known = records.keys() | _defined(definitions)
