@@ -26,6 +26,7 @@ from cdc_assets.stages.prepare import prepare
 from cdc_assets_tests.services.servers import PASSWORD, Databases
 
 CHUNK = 1 / 1024  # of a MiB: 1 KiB, so that every chunk is a block
+ONE_STREAM = {"load_streams": 1}
 _NOBODY = "http://127.0.0.1:9"
 
 
@@ -48,6 +49,7 @@ class LoadBench:
     name: str = "bench"
     log: list[str] = field(default_factory=list)
     lease_seconds: float = 600
+    deadline: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
         """Make the state tables."""
@@ -97,7 +99,7 @@ class LoadBench:
                     pipeline=pipeline.name,
                     epoch=lease.epoch,
                     clock=SystemClock(),
-                    snapshot_deadline=timedelta(seconds=20),
+                    snapshot_deadline=self.deadline,
                     on_wait=self.log.append,
                 ),
                 target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=lease.epoch),
@@ -129,9 +131,19 @@ class LoadBench:
         """Run SQL in the source."""
         return execute(self.databases.source_url, statements)
 
+    @contextmanager
+    def source_session(self) -> Iterator[psycopg.Connection]:
+        """A session with a transaction that the test ends itself."""
+        with psycopg.connect(self.databases.source_url) as session:
+            yield session
+
     def target(self, statements: str) -> list[tuple[object, ...]]:
         """Run SQL in the target."""
         return execute(self.databases.target_url, statements)
+
+    def state(self, statements: str) -> list[tuple[object, ...]]:
+        """Run SQL in the state database."""
+        return execute(self.databases.state_url, statements)
 
     def differences(self, tables: Sequence[tuple[str, str]]) -> dict[str, tuple[int, int]]:
         """Rows that are in one side only, by table; every column compared as text."""
@@ -168,3 +180,15 @@ def execute(url: str, statements: str) -> list[tuple[object, ...]]:
         while cursor.nextset():
             pass
         return cursor.fetchall() if cursor.description else []
+
+
+def after_chunks(number: int, act: Callable[[], object]) -> Callable[[object], None]:
+    """A `progress` that acts once, when that many chunks are committed."""
+    left = [number]
+
+    def progress(_: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            act()
+
+    return progress
