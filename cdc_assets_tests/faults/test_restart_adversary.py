@@ -18,6 +18,7 @@ import requests
 from tenacity import Retrying, retry_if_exception_type, retry_if_not_result, stop_after_delay, wait_fixed
 
 from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.embedded.connect import Worker
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets_tests.faults.bursts import DDL, TABLES, Bursts
 from cdc_assets_tests.faults.topic_fold import Difference, TopicFold, compare
@@ -152,7 +153,10 @@ def _plain(settings: Mapping[str, str], root: str) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def arena(own_servers: Servers) -> Arena:
+def arena(own_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Arena:
+    written = Worker._properties
+    # Offsets are stored five times as often as in the product's worker: more of them fall inside transactions.
+    monkeypatch.setattr(Worker, "_properties", lambda worker: f"{written(worker)}offset.flush.interval.ms=200\n")
     cluster = own_servers.postgres(15)
     databases: Databases = make_databases(cluster.url("postgres"))
     with psycopg.connect(databases.source_url, autocommit=True) as session:

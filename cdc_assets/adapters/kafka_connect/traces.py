@@ -30,9 +30,11 @@ _CREDENTIALS = re.compile(r"//[^/\s:@]+:[^/\s@]+@")
 
 
 def cause_of(trace: str) -> str:
-    """The last cause of a trace in one short line, without row values, secrets and stack frames."""
+    """The last cause of a trace that says something, in one short line without row values, secrets and stack frames."""
     causes = [match["cause"] for match in _CAUSE.finditer(trace) if match["cause"].startswith(_KNOWN_ORIGINS)]
-    return without_values(causes[-1] if causes else trace.partition("\n\tat ")[0])
+    shown = [without_values(cause) for cause in (trace.partition("\n\tat ")[0], *causes)]
+    # The innermost one may be a bare class, such as EOFException: the one above it says what ended.
+    return next((cause for cause in reversed(shown) if ": " in cause), shown[-1])
 
 
 def without_values(message: str) -> str:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from cdc_assets.model.table import TableMapping
+from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.services.servers import Databases, delete_connectors
 from cdc_assets_tests.services.stream import Stream, make_stream
 
@@ -38,4 +39,15 @@ def stream_of(
 
     yield make
     # Before the databases: a walsender would hold its slot.
+    delete_connectors(connect_url)
+
+
+@pytest.fixture
+def bench(
+    databases: Databases, connect_url: str, kafka_bootstrap: str, connect_secrets_dir: Path
+) -> Iterator[StreamBench]:
+    """A pipeline between source and target on PostgreSQL 18, with state, Kafka and Connect."""
+    made = StreamBench(databases, kafka_bootstrap, connect_url=connect_url, secrets_dir=connect_secrets_dir)
+    yield made
+    made.close()
     delete_connectors(connect_url)

@@ -26,6 +26,15 @@ def test_the_last_cause_is_told_in_one_line() -> None:
     assert cause_of(SINK_TRACE) == "PSQLException: ERROR: value too long for type character varying(5)"
 
 
+def test_a_bare_class_gives_way_to_the_cause_above_it_that_says_something() -> None:
+    trace = (
+        "org.apache.kafka.connect.errors.ConnectException: An exception occurred in the producer.\n\tat x.Y(Z)\n"
+        "Caused by: org.postgresql.util.PSQLException: Database connection failed when reading from copy\n\tat x.Y(Z)\n"
+        "Caused by: java.io.EOFException\n\tat x.Y(Z)\n\t... 7 more\n"
+    )
+    assert cause_of(trace) == "PSQLException: Database connection failed when reading from copy"
+
+
 def test_a_trace_without_a_cause_tells_its_first_line() -> None:
     trace = (
         "org.apache.kafka.clients.consumer.NoOffsetForPartitionException: "
@@ -46,8 +55,8 @@ def test_a_trace_without_a_cause_tells_its_first_line() -> None:
         ),
         (
             (
-                'org.postgresql.util.PSQLException: ERROR: duplicate key value violates unique constraint "t1_code_key"\n'
-                "  Detail: Key (code)=(s3cret) already exists."
+                "org.postgresql.util.PSQLException: ERROR: duplicate key value violates unique constraint "
+                '"t1_code_key"\n  Detail: Key (code)=(s3cret) already exists.'
             ),
             'PSQLException: ERROR: duplicate key value violates unique constraint "t1_code_key"',
         ),
@@ -73,8 +82,8 @@ def test_a_trace_without_a_cause_tells_its_first_line() -> None:
         ),
         (
             (
-                "org.postgresql.util.PSQLException: Connection to jdbc:postgresql://app:s3cret@h:5432/d?password=s3cret "
-                "refused"
+                "org.postgresql.util.PSQLException: Connection to "
+                "jdbc:postgresql://app:s3cret@h:5432/d?password=s3cret refused"
             ),
             "PSQLException: Connection to jdbc:postgresql://h:5432/d?password=*** refused",
         ),
