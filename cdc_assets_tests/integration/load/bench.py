@@ -49,6 +49,7 @@ class LoadBench:
     name: str = "bench"
     log: list[str] = field(default_factory=list)
     lease_seconds: float = 600
+    watch: Callable[[StageContext], StageContext] = lambda context: context
     deadline: timedelta = timedelta(seconds=30)
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class LoadBench:
         self.store.ensure_pipeline(pipeline)
         self.store.write_intent(pipeline.name, Intent.RUNNING, cause="a test")
         with self.store.take_lease(pipeline.name, run_id="run") as lease:
-            yield StageContext(
+            context = StageContext(
                 pipeline=pipeline,
                 lease=lease,
                 source=PostgresSource(
@@ -109,6 +110,7 @@ class LoadBench:
                 log=self.log.append,
                 progress=progress,
             )
+            yield self.watch(context)
 
     def start(
         self, pipeline: Pipeline, *, progress: Callable[[LoadProgress], None] = lambda _: None
@@ -140,6 +142,10 @@ class LoadBench:
     def target(self, statements: str) -> list[tuple[object, ...]]:
         """Run SQL in the target."""
         return execute(self.databases.target_url, statements)
+
+    def let_lease_run_out(self) -> None:
+        """Put the pipeline's lease past its end, as the database's clock would."""
+        self.state("UPDATE pipeline_leases SET expires_at = clock_timestamp() - interval '1 microsecond'")
 
     def state(self, statements: str) -> list[tuple[object, ...]]:
         """Run SQL in the state database."""

@@ -138,10 +138,7 @@ def test_a_replaced_run_changes_nothing_while_the_newer_one_loads(bench: LoadBen
     pipeline = bench.pipeline("t", options=ONE_STREAM)
 
     def replace() -> None:
-        bench.state(
-            "UPDATE pipeline_leases SET expires_at = clock_timestamp() - interval '1 s'"
-            " WHERE pipeline_id = (SELECT id FROM pipelines)"
-        )
+        bench.let_lease_run_out()
         assert bench.start(pipeline)["t"].error is None
 
     with pytest.raises(LeaseLostError):

@@ -1,0 +1,74 @@
+"""A run in a process of its own that kills itself, as `kill -9` would, at a point that the product itself reaches."""
+
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.stages.context import StageContext
+from cdc_assets_tests.integration.load.bench import LoadBench
+from cdc_assets_tests.services.servers import Databases
+
+_PATIENCE_SECONDS = 60
+
+
+class _Watched:
+    """A neighbour of the stage whose every call is reported before and after."""
+
+    def __init__(self, part: str, inner: object, reach: Callable[[str], None]) -> None:
+        self._part = part
+        self._inner = inner
+        self._reach = reach
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        value = getattr(self._inner, name)
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
+            self._reach(f"{self._part}.{name} before")
+            result = value(*arguments, **named)
+            if isinstance(result, AbstractContextManager):
+                return self._entered(name, result)
+            self._reach(f"{self._part}.{name} after")
+            return result
+
+        return call
+
+    @contextmanager
+    def _entered(self, name: str, block: AbstractContextManager[object]) -> Iterator[object]:
+        with block as result:
+            self._reach(f"{self._part}.{name} entered")
+            yield _Watched(name, result, self._reach)
+
+
+def _run(databases: Databases, kafka_bootstrap: str, pipeline: Pipeline, point: str, times: int) -> None:
+    reached: Counter[str] = Counter()
+
+    def reach(here: str) -> None:
+        reached[here] += 1
+        if here == point and reached[here] == times:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watch(context: StageContext) -> StageContext:
+        parts = {part: _Watched(part, getattr(context, part), reach) for part in ("lease", "source", "target")}
+        return replace(context, **parts)  # type: ignore[arg-type]  # they answer to every name of the ports
+
+    LoadBench(databases, kafka_bootstrap, watch=watch).start(pipeline)
+
+
+def run_until_killed(bench: LoadBench, pipeline: Pipeline, point: str, times: int = 1) -> None:
+    """Run Step 0 and Step 1 in a process; returns when it was killed at the point, fails when it was not."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([LoadBench.__module__])
+    process = context.Process(target=_run, args=(bench.databases, bench.kafka_bootstrap, pipeline, point, times))
+    process.start()
+    process.join(_PATIENCE_SECONDS)
+    if process.is_alive():
+        process.kill()
+    assert process.exitcode == -signal.SIGKILL, f"the run was not killed at {point}: {process.exitcode}"

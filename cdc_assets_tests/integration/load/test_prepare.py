@@ -1,0 +1,259 @@
+"""What Step 0 makes, keeps, replaces and refuses in the target."""
+
+from uuid import uuid4
+
+import pytest
+
+from cdc_assets.model.errors import SchemaCreationError, TargetNotOursError
+from cdc_assets.model.pipeline import Mode
+from cdc_assets.model.status import FullLoadStatus, TableState
+from cdc_assets_tests.integration.load.bench import LoadBench, mapping
+
+_COLUMNS = """
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text, a.attgenerated::text,
+        pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a
+    LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE a.attrelid = 'dbo.t'::regclass AND a.attnum > 0 ORDER BY a.attnum
+"""
+_REPLACE = {"if_target_not_empty": "replace"}
+
+
+def test_columns_as_the_stream_can_write_them(bench: LoadBench) -> None:
+    bench.source("""
+        CREATE DOMAIN price AS numeric(10,2); CREATE DOMAIN fine_price AS price NOT NULL;
+        CREATE TYPE mood AS ENUM ('b', 'a');
+        CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, no serial, price fine_price DEFAULT 1.50,
+            mood mood DEFAULT 'a', name varchar(20) DEFAULT 'it''s', made timestamptz DEFAULT now(),
+            flag bool DEFAULT true, upper text GENERATED ALWAYS AS (upper(name)) STORED, tags text[] DEFAULT '{}',
+            CHECK (no > 0));
+        CREATE TABLE parent (id int PRIMARY KEY); ALTER TABLE t ADD FOREIGN KEY (no) REFERENCES parent;
+        INSERT INTO parent VALUES (1); INSERT INTO t (name) VALUES ('Name');
+    """)
+
+    assert bench.start(bench.pipeline("t"))["t"].error is None
+
+    assert bench.target(_COLUMNS) == [
+        ("id", "integer", True, "", "", None),
+        ("no", "integer", True, "", "", None),
+        ("price", "numeric(10,2)", False, "", "", "1.50"),
+        ("mood", "dbo.mood", False, "", "", "'a'::dbo.mood"),
+        ("name", "character varying(20)", False, "", "", "'it''s'::character varying"),
+        ("made", "timestamp with time zone", False, "", "", None),
+        ("flag", "boolean", False, "", "", "true"),
+        ("upper", "text", False, "", "s", "upper((name)::text)"),
+        ("tags", "text[]", False, "", "", "'{}'::text[]"),
+    ]
+    assert bench.target("SELECT enumlabel::text FROM pg_enum ORDER BY enumsortorder") == [("b",), ("a",)]
+    assert bench.target(
+        "SELECT contype::text FROM pg_constraint WHERE conrelid = 'dbo.t'::regclass AND contype <> 'n'"
+    ) == [("p",)]
+    assert bench.target("SELECT upper FROM dbo.t") == [("NAME",)]
+
+
+def test_a_table_of_somebody_else_is_left_alone_and_named(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY); INSERT INTO dbo.t VALUES (42)")
+
+    outcomes = bench.start(bench.pipeline("t", "u"))
+
+    error = outcomes["t"].error
+    assert isinstance(error, TargetNotOursError)
+    assert "dbo.t exists and was not made by this pipeline" in error.message
+    assert "if_target_not_empty: replace" in error.hint
+    assert bench.target("SELECT id FROM dbo.t") == [(42,)]
+    assert outcomes["u"].error is None
+    record = bench.record()
+    assert record.table("t").state is TableState.FAILED
+    assert record.table("u").state is TableState.LOADED
+    assert record.full_load_status is FullLoadStatus.FAILED
+    assert "Schema creation completed: 1 tables ready, 1 failed" in bench.log
+    assert "Step 0: Target schema/tables created successfully" not in bench.log
+
+
+def test_replace_makes_the_listed_table_again_and_no_other(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'x')")
+    bench.target("""
+        CREATE SCHEMA dbo; CREATE TABLE dbo.t (other int); INSERT INTO dbo.t VALUES (42);
+        CREATE TABLE dbo.u (id int); INSERT INTO dbo.u VALUES (42);
+    """)
+
+    assert bench.start(bench.pipeline("t", options=_REPLACE))["t"].error is None
+
+    assert bench.differences([("t", "t")]) == {}
+    assert bench.target("SELECT id FROM dbo.u") == [(42,)]
+
+
+def test_replace_never_drops_a_table_that_others_depend_on(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY)")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int); CREATE VIEW dbo.v AS SELECT id FROM dbo.t")
+
+    error = bench.start(bench.pipeline("t", options=_REPLACE))["t"].error
+
+    assert isinstance(error, TargetNotOursError)
+    assert "view dbo.v" in error.message
+    assert bench.target("SELECT count(*) FROM dbo.v") == [(0,)]
+
+
+def test_replace_never_takes_the_table_of_another_pipeline(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    bench.start(bench.pipeline("t"))
+    bench.name = "second"
+
+    error = bench.start(bench.pipeline("t", options=_REPLACE))["t"].error
+
+    assert isinstance(error, TargetNotOursError)
+    assert "belongs to pipeline bench" in error.message
+    assert bench.target("SELECT id FROM dbo.t") == [(1,)]
+
+
+def test_a_row_of_the_bookkeeping_whose_table_is_gone_binds_nobody(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    bench.start(bench.pipeline("t"))
+    bench.target("DROP TABLE dbo.t")
+    bench.name = "second"
+
+    assert bench.start(bench.pipeline("t"))["t"].error is None
+
+
+def test_a_loaded_table_that_somebody_made_anew_needs_a_resync(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    pipeline = bench.pipeline("t")
+    bench.start(pipeline)
+    bench.target("DROP TABLE dbo.t; CREATE TABLE dbo.t (id int PRIMARY KEY)")
+
+    error = bench.start(pipeline)["t"].error
+
+    assert isinstance(error, TargetNotOursError)
+    assert bench.record().table("t").state is TableState.RESYNC_REQUIRED
+    assert bench.target("SELECT count(*) FROM dbo.t") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ("id int PRIMARY KEY, at timetz", "column at of public.t has type time with time zone"),
+        ("id int PRIMARY KEY, many int[][]", "column many of public.t has type integer[]"),
+        ("id int PRIMARY KEY, pair pair", "column pair of public.t has type public.pair"),
+        ("id int PRIMARY KEY, moods mood[]", "column moods of public.t has type public.mood[]"),
+        ("id int PRIMARY KEY, g int GENERATED ALWAYS AS (public.one()) STORED", "generated column g of public.t"),
+    ],
+)
+def test_what_cannot_be_carried_is_refused_by_name(bench: LoadBench, columns: str, words: str) -> None:
+    bench.source(f"""
+        CREATE TYPE pair AS (a int, b int); CREATE TYPE mood AS ENUM ('a');
+        CREATE FUNCTION one() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+        CREATE TABLE t ({columns});
+    """)
+
+    error = bench.start(bench.pipeline("t"))["t"].error
+
+    assert isinstance(error, SchemaCreationError)
+    assert words in error.message
+    assert error.hint
+
+
+def test_a_table_without_columns_is_refused(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (); INSERT INTO t DEFAULT VALUES")
+
+    error = bench.start(bench.pipeline("t", mode=Mode.FULL_LOAD_ONLY))["t"].error
+
+    assert isinstance(error, SchemaCreationError)
+    assert "no columns" in error.message
+
+
+def test_an_enum_of_the_target_that_lacks_a_label_is_named(bench: LoadBench) -> None:
+    bench.source("CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, mood mood)")
+    bench.target("CREATE SCHEMA dbo; CREATE TYPE dbo.mood AS ENUM ('a')")
+
+    error = bench.start(bench.pipeline("t"))["t"].error
+
+    assert isinstance(error, SchemaCreationError)
+    assert "type dbo.mood in the target lacks labels" in error.message
+
+
+def test_an_index_name_that_is_taken_gets_another(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text); CREATE INDEX v ON t (v)")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.v (id int)")
+
+    assert bench.start(bench.pipeline("t"))["t"].error is None
+
+    found = bench.target(
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'dbo.t'::regclass ORDER BY 1"
+    )
+    assert found == [("dbo.t_pkey",), ("dbo.t_v_cdc1",)]
+
+
+def test_extension_types_are_found_where_the_target_keeps_them(bench: LoadBench) -> None:
+    bench.source("CREATE EXTENSION citext; CREATE TABLE t (id citext PRIMARY KEY); INSERT INTO t VALUES ('A')")
+    bench.target("CREATE SCHEMA tools; CREATE EXTENSION citext SCHEMA tools")
+    pipeline = bench.pipeline("t")
+
+    assert bench.start(pipeline)["t"].error is None
+    assert bench.target("SELECT id::text FROM dbo.t") == [("A",)]
+
+
+def test_cdc_only_takes_a_fitting_table_and_loads_nothing(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'x')")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY, v text, extra int)")
+    pipeline = bench.pipeline("t", mode=Mode.CDC_ONLY)
+
+    assert bench.start(pipeline)["t"].error is None
+
+    assert bench.target("SELECT count(*) FROM dbo.t") == [(0,)]
+    record = bench.record()
+    assert record.full_load_status is FullLoadStatus.NOT_STARTED
+    assert record.table("t").state is TableState.PREPARED
+    slots = bench.source(
+        "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE database = current_database() AND NOT active"
+    )
+    assert slots == [(str(record.table("t").captured_from_lsn),)]
+    assert bench.target("SELECT pipeline_id, target_table FROM dbo.cdc_assets_state") == [(record.id, "t")]
+    assert "Step 1: Skipped (mode: cdc_only)" in bench.log
+    assert bench.start(pipeline)["t"].error is None
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (None, "does not exist"),
+        ("id int PRIMARY KEY", "column v is missing"),
+        ("id int PRIMARY KEY, v varchar(5)", "column v is character varying(5), needed is text"),
+        ("id int, v text", "no unique index on exactly (id)"),
+        ("id int PRIMARY KEY, v text NOT NULL", "column v is NOT NULL"),
+        ("id int PRIMARY KEY, v text, w int NOT NULL", "column w is NOT NULL"),
+    ],
+)
+def test_cdc_only_refuses_a_table_that_cannot_take_the_changes(
+    bench: LoadBench, target: str | None, words: str
+) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    bench.target("CREATE SCHEMA dbo")
+    if target is not None:
+        bench.target(f"CREATE TABLE dbo.t ({target})")
+
+    error = bench.start(bench.pipeline("t", mode=Mode.CDC_ONLY))["t"].error
+
+    assert error is not None
+    assert words in error.message
+
+
+def test_a_state_that_was_lost_does_not_make_the_tables_ours(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    pipeline = bench.pipeline("t")
+    bench.start(pipeline)
+    bench.state(f"UPDATE pipelines SET name = '{uuid4()}'")
+
+    error = bench.start(pipeline)["t"].error
+
+    assert isinstance(error, TargetNotOursError)
+    assert bench.target("SELECT id FROM dbo.t") == [(1,)]
+
+
+def test_a_name_with_percent_quote_and_umlaut(bench: LoadBench) -> None:
+    bench.source(
+        'CREATE TABLE "We %s ""ird" (id int PRIMARY KEY, "a %(b)s" text); INSERT INTO "We %s ""ird" VALUES (1, \'%\')'
+    )
+    pipeline = bench.pipeline(mapping('We %s "ird', target='Größe % "x"'))
+
+    assert next(iter(bench.start(pipeline).values())).error is None
+    assert bench.differences([('We %s "ird', 'Größe % "x"')]) == {}
