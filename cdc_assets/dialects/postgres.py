@@ -38,9 +38,9 @@ SESSION_SETTINGS_17: Mapping[str, str] = {"transaction_timeout": "0"}
 """The settings that exist since PostgreSQL 17."""
 
 _MAX_NAME_BYTES = 63
+_CAST = r"""(?:::[\w ."]+(?:\([\d, ]+\))?(?:\[\])?)*"""
 _CONSTANT = re.compile(
-    r"""\(?(?P<value>E?'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|NULL)\)?(?:::[\w ."]+(?:\([\d, ]+\))?(?:\[\])?)*\)?""",
-    re.IGNORECASE,
+    rf"\(*(?P<value>E?'(?:[^']|'')*'|-?\d+(?:\.\d+)?|true|false|NULL)\)?{_CAST}\)?{_CAST}", re.IGNORECASE
 )
 _STRINGS_INSIDE = re.compile(r"E?'(?:[^']|'')*'")
 _QUALIFIED_NAME = re.compile(r'[A-Za-z_"$][\w$"]*\s*\.\s*["A-Za-z_+*/<>=~!@#%^&|`?-]')

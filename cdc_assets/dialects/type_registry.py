@@ -123,6 +123,8 @@ _EXACT_IN_LOAD_ONLY = frozenset(
         "datemultirange",
     ]
 )
+KNOWN_TYPES = _EXACT_IN_STREAM | _EXACT_IN_LOAD_ONLY
+"""Built-in types (`pg_type.typname`) that a load alone carries at least, by themselves and as elements of arrays."""
 _REFUSED_WORDS: Mapping[str, str] = {
     "timetz": "the stream keeps the instant but not the zone",
     "bit": "the stream carries single bits only",
@@ -158,7 +160,7 @@ def _is_exact(column_type: ColumnType, *, captured: bool) -> bool:
     if column_type.base_schema != SYSTEM_SCHEMA:
         return base in _EXACT_EXTENSION_TYPES
     if not captured:
-        return base.removeprefix("_") in _EXACT_IN_STREAM | _EXACT_IN_LOAD_ONLY
+        return base.removeprefix("_") in KNOWN_TYPES
     # A declared precision has no room for Infinity.
     is_bounded_numeric = base == "numeric" and "(" in column_type.base_formatted
     return base in _EXACT_IN_STREAM or is_bounded_numeric or _is_single_bit(column_type)
@@ -172,8 +174,6 @@ def _refused(column_type: ColumnType, target: str, *, captured: bool) -> TypeVer
     reason = _REFUSED_WORDS.get(column_type.base, "")
     if column_type.base_category == "c":
         reason = "composite types are not carried"
-    loads = column_type.base_schema == SYSTEM_SCHEMA and column_type.base.removeprefix("_") in (
-        _EXACT_IN_LOAD_ONLY | _EXACT_IN_STREAM
-    )
+    loads = column_type.base_schema == SYSTEM_SCHEMA and column_type.base.removeprefix("_") in KNOWN_TYPES
     remedy = _LOAD_ALONE if captured and loads else _LEAVE_OUT
     return TypeVerdict(target, Verdict.REFUSED, remedy=f"{reason}: {remedy}" if reason else remedy)

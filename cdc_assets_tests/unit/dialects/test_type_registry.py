@@ -1,0 +1,95 @@
+"""Every type gets an answer, and the answer for what was not measured is no."""
+
+import pytest
+
+from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
+from cdc_assets.model.table import ColumnDefinition, ColumnType
+
+
+def _judge(base: str, formatted: str = "", *, captured: bool = True, **more: object) -> TypeVerdict:
+    schema = str(more.pop("schema", "pg_catalog"))
+    shown = formatted or base
+    column_type = ColumnType(
+        formatted=shown,
+        schema=schema,
+        name=base,
+        base=base,
+        base_schema=schema,
+        category=more.pop("category", "b"),  # type: ignore[arg-type]
+        base_category=str(more.pop("base_category", "b")),
+        base_formatted=str(more.pop("base_formatted", shown)),
+        **more,  # type: ignore[arg-type]
+    )
+    return judge(ColumnDefinition('a "c', column_type, nullable=True), target_schema="dbo", captured=captured)
+
+
+@pytest.mark.parametrize("base", ["int4", "text", "jsonb", "timestamptz", "tstzrange", "money", "interval", "xml"])
+def test_exact(base: str) -> None:
+    assert _judge(base) == TypeVerdict(base, Verdict.EXACT)
+
+
+@pytest.mark.parametrize("base", ["float8", "float4", "numeric", "date", "timestamp", "time", "_int4", "_text"])
+def test_exact_but_for_some_values(base: str) -> None:
+    verdict = _judge(base)
+
+    assert verdict.verdict is Verdict.EXACT_IF_VALUES
+    assert verdict.inexact_condition is not None
+    assert '"a ""c"' in verdict.inexact_condition
+    assert verdict.inexact_values
+    assert "accept_inexact" in verdict.remedy
+
+
+def test_a_declared_precision_has_no_room_for_infinity() -> None:
+    assert _judge("numeric", "numeric(10,2)").verdict is Verdict.EXACT
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["timetz", "varbit", "point", "tsquery", "pg_lsn", "jsonpath", "int4multirange", "_numeric", "_date", "_int8"],
+)
+def test_what_the_stream_cannot_carry_a_load_alone_can(base: str) -> None:
+    refused = _judge(base)
+
+    assert refused.verdict is Verdict.REFUSED
+    assert "full_load_only" in refused.remedy
+    assert _judge(base, captured=False).verdict is Verdict.EXACT
+
+
+@pytest.mark.parametrize("base", ["regclass", "aclitem", "pg_node_tree", "a_type_of_tomorrow"])
+def test_what_was_never_measured_is_refused_in_every_mode(base: str) -> None:
+    assert _judge(base).verdict is Verdict.REFUSED
+    assert _judge(base, captured=False).verdict is Verdict.REFUSED
+
+
+@pytest.mark.parametrize("base", ["hstore", "geometry", "text"])
+def test_a_type_of_another_schema_is_not_the_built_in_one(base: str) -> None:
+    assert _judge(base, schema="public").verdict is Verdict.REFUSED
+    assert _judge(base, schema="public", captured=False).verdict is Verdict.REFUSED
+
+
+def test_single_bits_and_more_bits() -> None:
+    assert _judge("bit", "bit(1)").verdict is Verdict.EXACT
+    assert _judge("bit", "bit(8)").verdict is Verdict.REFUSED
+
+
+def test_declared_dimensions_are_refused() -> None:
+    assert _judge("_int4", "integer[]", dimensions=2).verdict is Verdict.REFUSED
+
+
+def test_an_enum_and_a_domain_over_it_become_the_enum_of_the_target_schema() -> None:
+    verdict = _judge("mood", "public.mood", schema="public", category="d", base_category="e", labels=("a",))
+
+    assert verdict == TypeVerdict('"dbo"."mood"', Verdict.EXACT)
+
+
+def test_a_domain_becomes_what_is_below_it() -> None:
+    verdict = _judge("numeric", "public.price", category="d", base_formatted="numeric(10,2)")
+
+    assert verdict == TypeVerdict("numeric(10,2)", Verdict.EXACT)
+
+
+def test_a_composite_says_why() -> None:
+    verdict = _judge("pair", "public.pair", schema="public", category="c", base_category="c")
+
+    assert verdict.verdict is Verdict.REFUSED
+    assert "composite" in verdict.remedy
