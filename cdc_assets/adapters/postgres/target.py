@@ -184,12 +184,10 @@ class PostgresTarget:
         return read_receipts(self._sessions, table, fence, chunk_table)
 
     def finish_load(self, changes: Sequence[TableChange], table: TableName, fence: Fence) -> None:
-        """Make key and indexes, gather statistics, with a synchronous commit; idempotent."""
+        """Make key and indexes, gather statistics; idempotent. The commit is synchronous, as every session's is."""
         with self._sessions.session(f"key and indexes of {table} cannot be made") as connection:
             connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", (_BUILD_MEMORY,))
             with connection.transaction():
-                # "Loaded" must outlive a power cut, whatever the server's default is.
-                connection.execute("SET LOCAL synchronous_commit = on")
                 bookkeeping.hold_fence(connection, table, fence)
                 for change in changes:
                     self._change(connection, change)
