@@ -94,6 +94,8 @@ _IF_VALUES_IN_STREAM: Mapping[str, _IfValues] = {
     "_uuid": _ONE_DIMENSION,
     "_bool": _ONE_DIMENSION,
 }
+ARRAY_TYPES = frozenset(base.removeprefix("_") for base in _IF_VALUES_IN_STREAM if base.startswith("_"))
+"""Element types whose arrays a stream carries."""
 _EXACT_IN_LOAD_ONLY = frozenset(
     [
         "float4",

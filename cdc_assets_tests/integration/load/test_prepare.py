@@ -50,6 +50,13 @@ def test_columns_as_the_stream_can_write_them(bench: LoadBench) -> None:
     assert bench.target("SELECT upper FROM dbo.t") == [("NAME",)]
 
 
+def test_a_virtual_column_is_computed_by_the_target_of_a_load_alone(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (a int, twice int GENERATED ALWAYS AS (2 * a) VIRTUAL); INSERT INTO t VALUES (21)")
+
+    assert bench.start(bench.pipeline("t", mode=Mode.FULL_LOAD_ONLY))["t"].error is None
+    assert bench.target("SELECT a, twice FROM dbo.t") == [(21, 42)]
+
+
 def test_a_table_of_somebody_else_is_left_alone_and_named(bench: LoadBench) -> None:
     bench.source("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)")
     bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY); INSERT INTO dbo.t VALUES (42)")

@@ -4,6 +4,7 @@ import pytest
 
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
 from cdc_assets.model.table import ColumnDefinition, ColumnType
+from cdc_assets_tests.unit.dialects.types_page import PAGE, render
 
 
 def _judge(base: str, formatted: str = "", *, captured: bool = True, **more: object) -> TypeVerdict:
@@ -93,3 +94,7 @@ def test_a_composite_says_why() -> None:
 
     assert verdict.verdict is Verdict.REFUSED
     assert "composite" in verdict.remedy
+
+
+def test_the_page_for_users_says_the_same() -> None:
+    assert PAGE.read_text(encoding="utf-8") == render(), "python -m cdc_assets_tests.unit.dialects.types_page"
