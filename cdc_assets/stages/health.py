@@ -16,6 +16,7 @@ from typing import TypeVar
 from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.errors import (
     CdcAssetsError,
+    ConnectorError,
     ConnectUnavailableError,
     IntentChangedError,
     KafkaError,
@@ -23,6 +24,7 @@ from cdc_assets.model.errors import (
     LeaseLostError,
     SourceError,
     TargetError,
+    WaitTimeoutError,
 )
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Pipeline
@@ -229,13 +231,19 @@ def _change(context: HealthContext, seen: Look, actions: tuple[HealAction, ...],
                 _carry_out(context, lease, change)
             memory = report.memory
             for action in actions:
-                _heal(context, lease, action)
+                # Remembered before it is tried: a try that fails has its pause too.
                 now = context.clock.now()
                 memory = replace(memory, moved_at=now, restarts=remember(memory.restarts, action, now=now))
-            return replace(report, memory=memory, healed=actions)
+                report = replace(report, memory=memory, healed=(*report.healed, action))
+                _heal(context, lease, action)
+            return report
     except (LeaseHeldError, LeaseLostError, IntentChangedError) as error:
         # Somebody else works on it or wants something else: the next look sees what has become of it.
-        context.log(f"health of {context.pipeline.name} changes nothing: {error.message}")
+        context.log(f"Health of {context.pipeline.name}: nothing more is changed: {error.message}")
+        return report
+    except (ConnectUnavailableError, ConnectorError, WaitTimeoutError) as error:
+        # What it was asked for did not come about; the next look finds the same and tries again.
+        context.log(f"Health of {context.pipeline.name}: {error}")
         return report
 
 

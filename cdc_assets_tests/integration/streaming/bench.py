@@ -107,8 +107,8 @@ class StreamBench(LoadBench):
             return report
 
     def look(self, pipeline: Pipeline) -> HealthReport:
-        """One look of the health sensor, ten seconds after the last."""
-        self.clock.ahead += timedelta(seconds=10)
+        """One look of the health sensor; its clock runs about five times too fast."""
+        self.clock.ahead += timedelta(seconds=2)
         report = check_health(
             HealthContext(
                 pipeline=pipeline,
