@@ -112,7 +112,7 @@ def test_a_bad_file_is_an_asset_of_its_name_and_the_others_load(
 def test_without_pipelines_there_are_still_the_sensors(settings: Settings) -> None:
     definitions = location(settings, commands_for())
     dg.Definitions.validate_loadable(definitions)
-    assert len(definitions.sensors or ()) == 2
+    assert len(list(definitions.sensors or ())) == 2
 
 
 def test_a_load_only_pipeline_shows_no_connectors_and_no_check_on_them(settings: Settings) -> None:
