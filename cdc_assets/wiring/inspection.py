@@ -26,8 +26,8 @@ def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
     return preflight(
         pipeline,
         Neighbours(
-            source=lambda: open_source(pipeline),
-            target=lambda: open_target(pipeline),
+            source=lambda: open_source(pipeline, is_read_only=True),
+            target=lambda: open_target(pipeline, is_read_only=True),
             connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
             secrets=connect_secrets(settings) if pipeline.mode.captures else None,
             is_connect_configured=not settings.is_embedded_connect,
@@ -58,8 +58,8 @@ def plan(settings: Settings, pipeline: Pipeline) -> StartPlan:
     """What a start would do; changes nothing."""
     return plan_start(
         pipeline,
-        source=open_source(pipeline),
-        target=open_target(pipeline),
+        source=open_source(pipeline, is_read_only=True),
+        target=open_target(pipeline, is_read_only=True),
         secrets=connect_secrets(settings),
         record=open_store(settings).find(pipeline.name),
     )

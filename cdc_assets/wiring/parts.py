@@ -67,7 +67,9 @@ def connect_secrets(settings: Settings) -> ConnectSecrets:
     return RemoteConnectSecrets()
 
 
-def open_source(pipeline: Pipeline, *, epoch: int = _NO_EPOCH, log: Log | None = None) -> SourceDatabase:
+def open_source(
+    pipeline: Pipeline, *, epoch: int = _NO_EPOCH, log: Log | None = None, is_read_only: bool = False
+) -> SourceDatabase:
     """The pipeline's source database; SecretMissingError when there is no password to be had."""
     return PostgresSource(
         pipeline.source,
@@ -76,12 +78,19 @@ def open_source(pipeline: Pipeline, *, epoch: int = _NO_EPOCH, log: Log | None =
         epoch=epoch,
         clock=SystemClock(),
         on_wait=log or _silent,
+        is_read_only=is_read_only,
     )
 
 
-def open_target(pipeline: Pipeline, *, epoch: int = _NO_EPOCH) -> TargetDatabase:
+def open_target(pipeline: Pipeline, *, epoch: int = _NO_EPOCH, is_read_only: bool = False) -> TargetDatabase:
     """The pipeline's target database; SecretMissingError when there is no password to be had."""
-    return PostgresTarget(pipeline.target, password=_password(pipeline.target), pipeline=pipeline.name, epoch=epoch)
+    return PostgresTarget(
+        pipeline.target,
+        password=_password(pipeline.target),
+        pipeline=pipeline.name,
+        epoch=epoch,
+        is_read_only=is_read_only,
+    )
 
 
 def stage_context(

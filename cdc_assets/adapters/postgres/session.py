@@ -22,12 +22,16 @@ _REPLICATION_HINT = "the role needs REPLICATION, pg_hba.conf must let it in, and
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """Opens sessions of one role on one database, which is a pipeline's source or its target."""
+    """Opens sessions of one role on one database, which is a pipeline's source or its target.
+
+    `is_read_only`: the server refuses every change in them, for who only looks (`check`, `plan`).
+    """
 
     side: Literal["source", "target"]
     endpoint: Endpoint
     password: str
     application: str
+    is_read_only: bool = False
 
     @property
     def where(self) -> str:
@@ -39,7 +43,10 @@ class Sessions:
         """Open a session in autocommit with the settings of the product; the caller closes it."""
         connection = self._connect(replication=False)
         try:
-            settings = json.dumps(dict(session_settings(connection.info.server_version)))
+            wanted = dict(session_settings(connection.info.server_version))
+            if self.is_read_only:
+                wanted["default_transaction_read_only"] = "on"
+            settings = json.dumps(wanted)
             connection.execute("SELECT set_config(key, value, false) FROM jsonb_each_text(%s::jsonb)", (settings,))
         except psycopg.Error as error:
             connection.close()

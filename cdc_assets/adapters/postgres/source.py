@@ -47,9 +47,10 @@ class PostgresSource:
         clock: Clock,
         snapshot_deadline: timedelta = timedelta(minutes=10),
         on_wait: Callable[[str], None] = _silent,
+        is_read_only: bool = False,
     ) -> None:
         """Connect nowhere yet; `on_wait` hears, every few seconds, for whose transactions a slot or snapshot waits."""
-        self._sessions = Sessions("source", endpoint, password, application_name(pipeline, epoch))
+        self._sessions = Sessions("source", endpoint, password, application_name(pipeline, epoch), is_read_only)
         self._clock = clock
         self._deadline = snapshot_deadline
         self._on_wait = on_wait

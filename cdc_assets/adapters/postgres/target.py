@@ -32,9 +32,11 @@ _BUILD_MEMORY = "512MB"
 class PostgresTarget:
     """One PostgreSQL target database as one role; sessions are named after the pipeline and the epoch of its lease."""
 
-    def __init__(self, endpoint: Endpoint, *, password: str, pipeline: str, epoch: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, *, password: str, pipeline: str, epoch: int, is_read_only: bool = False
+    ) -> None:
         """Connect nowhere yet."""
-        self._sessions = Sessions("target", endpoint, password, application_name(pipeline, epoch))
+        self._sessions = Sessions("target", endpoint, password, application_name(pipeline, epoch), is_read_only)
 
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""

@@ -85,9 +85,16 @@ class Site:
         secrets_dir = self.secrets_dir
         neighbours = Neighbours(
             source=lambda: PostgresSource(
-                pipeline.source, password=self.password, pipeline="sales", epoch=0, clock=SystemClock()
+                pipeline.source,
+                password=self.password,
+                pipeline="sales",
+                epoch=0,
+                clock=SystemClock(),
+                is_read_only=True,
             ),
-            target=lambda: PostgresTarget(pipeline.target, password=self.password, pipeline="sales", epoch=0),
+            target=lambda: PostgresTarget(
+                pipeline.target, password=self.password, pipeline="sales", epoch=0, is_read_only=True
+            ),
             connect=None if self.connect_url is None else KafkaConnect(self.connect_url, patience_seconds=5),
             secrets=None if secrets_dir is None else EmbeddedConnectSecrets(secrets_dir, lambda _: self.password),
             is_connect_configured=self.is_connect_configured,

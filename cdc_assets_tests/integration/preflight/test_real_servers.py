@@ -7,8 +7,10 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from cdc_assets.adapters.postgres import PostgresTarget
+from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.embedded.server_process import free_port
+from cdc_assets.model.errors import SourceError, TargetError
 from cdc_assets.model.pipeline import Mode, Options
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import TableName
@@ -37,6 +39,26 @@ def test_a_check_changes_nothing(site: Site) -> None:
     before = _traces(site)
     site.checks()
     assert _traces(site) == before
+
+
+def test_in_a_session_that_only_looks_the_server_refuses_a_change(site_18: Site) -> None:
+    site_18.make_table()
+    ends = site_18.pipeline
+    source = PostgresSource(
+        ends.source, password=PASSWORD, pipeline="sales", epoch=0, clock=SystemClock(), is_read_only=True
+    )
+    with pytest.raises(SourceError, match="read-only transaction"):
+        source.ensure_publication("sales", [TableName("public", "orders")])
+    target = PostgresTarget(ends.target, password=PASSWORD, pipeline="sales", epoch=0, is_read_only=True)
+    with pytest.raises(TargetError, match="read-only transaction"):
+        target.apply(
+            [CreateSchema("dbo")],
+            schema="dbo",
+            pipeline_id=UUID(int=5),
+            pipeline_name="sales",
+            generation=1,
+            epoch=1,
+        )
 
 
 def _traces(site: Site) -> list[object]:
