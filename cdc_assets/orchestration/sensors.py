@@ -86,7 +86,11 @@ def reconcile_sensor(
             end_abandoned(context.instance, before=stack.seen_at)
         if commands.load_definitions(settings) != definitions:
             commands.reload_code_location(settings)
-            return dg.SensorResult(skip_reason="the pipeline files changed: they are being read again")
+            return dg.SensorResult(
+                skip_reason="the pipeline files changed: they were read again",
+                # Or the next tick, under definitions loaded later, would end runs that began in between.
+                cursor=cursor.model_copy(update={"stack_id": stack.id}).model_dump_json(),
+            )
         wishes = commands.reconcile(settings, DagsterRuns(context.instance), log=context.log.info)
         bad_files = definition_events(definitions)
         told = {name: str(event.description) for name, event in bad_files.items()}

@@ -126,8 +126,10 @@ def test_changed_files_are_read_again_before_anything_is_asked_for(
 ) -> None:
     commands = commands_for(PIPELINE, a_pipeline("new_one"))
     commands.wishes = (WISH,)
-    result = tick("reconcile", settings, commands, instance, loaded=Definitions((PIPELINE,)))
+    stack = CurrentStack("stack-2", datetime.now(UTC))  # noqa: TID251  Dagster stamped the runs
+    result = tick("reconcile", settings, commands, instance, loaded=Definitions((PIPELINE,)), stack=stack)
     assert commands.reloads == 1
+    assert "stack-2" in str(result.cursor)
     assert not result.run_requests
     assert commands.lookups == []
 
