@@ -137,6 +137,22 @@ def test_a_stopped_process_that_wakes_has_lost_its_lease_even_when_nobody_took_i
     assert _everything(store, wanted) == before
 
 
+def test_no_renewal_brings_back_a_lease_that_has_run_out(
+    state_url: str, wanted: str, let_lease_run_out: Callable[[str], None]
+) -> None:
+    store = PostgresPipelineStore(state_url, lease_duration=timedelta(seconds=4))
+    with store.take_lease(wanted, run_id="run") as lease:
+        let_lease_run_out(wanted)
+        # It ends at its next renewal, long before the process itself counts the lease as over.
+        lease._renewal._thread.join(60)
+        assert not lease._renewal._thread.is_alive()
+        assert lease._renewal.is_lost
+        record = store.find(wanted)
+        assert record is not None
+        assert not record.lease_is_live
+    store.close()
+
+
 def test_a_process_stopped_in_the_middle_of_a_change_keeps_nobody_waiting(
     store: PostgresPipelineStore, wanted: str, short_run: RunProcess
 ) -> None:
