@@ -93,35 +93,34 @@ def test_the_printed_script_is_all_that_is_missing(bare_site: Site) -> None:
     assert site.found() == []
 
 
-@pytest.mark.parametrize(
-    ("statement", "name"),
-    [
-        ("ALTER ROLE {role} NOREPLICATION", "source_replication"),
-        ("REVOKE CREATE ON DATABASE {database} FROM {role}", "source_create"),
-        ("ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY", "table_readable"),
-        ("ALTER TABLE orders SET UNLOGGED", "table_kind"),
-        ("CREATE TABLE child () INHERITS (orders)", "table_kind"),
-        ("DROP TABLE orders", "table_exists"),
-        ("DROP TABLE orders; CREATE VIEW orders AS SELECT 1 AS id", "table_kind"),
-        ("DROP TABLE orders; CREATE MATERIALIZED VIEW orders AS SELECT 1 AS id", "table_kind"),
-        ("ALTER TABLE orders DROP CONSTRAINT orders_pkey", "table_key"),
-        (
-            "ALTER TABLE orders DROP CONSTRAINT orders_pkey; ALTER TABLE orders ADD PRIMARY KEY (id) DEFERRABLE",
-            "table_key",
-        ),
-        ("ALTER TABLE orders ADD p point", "column_type"),
-        ("ALTER TABLE orders ADD z timetz", "column_type"),
-        ("ALTER TABLE orders ADD g int GENERATED ALWAYS AS (id) VIRTUAL", "table_virtual_columns"),
-    ],
+_TROUBLES = (
+    ("ALTER TABLE {t} ENABLE ROW LEVEL SECURITY; ALTER TABLE {t} FORCE ROW LEVEL SECURITY", "table_readable"),
+    ("ALTER TABLE {t} SET UNLOGGED", "table_kind"),
+    ("CREATE TABLE child () INHERITS ({t})", "table_kind"),
+    ("DROP TABLE {t}", "table_exists"),
+    ("DROP TABLE {t}; CREATE VIEW {t} AS SELECT 1 AS id", "table_kind"),
+    ("DROP TABLE {t}; CREATE MATERIALIZED VIEW {t} AS SELECT 1 AS id", "table_kind"),
+    ("ALTER TABLE {t} DROP CONSTRAINT {t}_pkey", "table_key"),
+    ("ALTER TABLE {t} DROP CONSTRAINT {t}_pkey; ALTER TABLE {t} ADD PRIMARY KEY (id) DEFERRABLE", "table_key"),
+    ("ALTER TABLE {t} ADD p point", "column_type"),
+    ("ALTER TABLE {t} ADD z timetz", "column_type"),
+    ("ALTER TABLE {t} ADD g int GENERATED ALWAYS AS (id) VIRTUAL", "table_virtual_columns"),
+    ('ALTER ROLE "{role}" NOREPLICATION', "source_replication"),
+    ('ALTER ROLE "{role}" REPLICATION; REVOKE CREATE ON DATABASE "{database}" FROM "{role}"', "source_create"),
 )
-def test_each_trouble_with_the_source_is_found_alone(site_18: Site, statement: str, name: str) -> None:
-    site_18.make_table()
+
+
+def test_each_trouble_with_the_source_is_found_alone(site_18: Site, subtests: pytest.Subtests) -> None:
     database = psycopg.conninfo.conninfo_to_dict(site_18.databases.source_url)["dbname"]
-    site_18.on_source(statement.format(role=f'"{site_18.source_role}"', database=f'"{database}"'))
-    found = site_18.only_fail()
-    assert found.name == name
-    if name.startswith(("table", "column")):
-        assert found.table == "orders"
+    for number, (statement, name) in enumerate(_TROUBLES):
+        table = f"t{number}"
+        with subtests.test(statement):
+            site_18.make_table(name=table)
+            site_18.tables = (table,)
+            site_18.on_source(statement.format(t=table, role=site_18.source_role, database=database))
+            found = site_18.only_fail()
+            assert found.name == name
+            assert found.table == (table if name.startswith(("table", "column")) else None)
 
 
 def test_a_table_of_somebody_else_can_be_read_but_not_published(site: Site) -> None:
@@ -136,23 +135,26 @@ def test_a_table_of_somebody_else_can_be_read_but_not_published(site: Site) -> N
     assert site.found() == []
 
 
-@pytest.mark.parametrize(
-    ("index", "is_found"),
-    [
-        ("CREATE UNIQUE INDEX ON orders (number, tenant)", False),
-        ("CREATE UNIQUE INDEX ON orders (number, tenant) WHERE number > 0", True),
-        ("CREATE UNIQUE INDEX ON orders (number, lower(tenant))", True),
-        ("CREATE UNIQUE INDEX ON orders (number) INCLUDE (tenant)", True),
-        ("ALTER TABLE orders ADD UNIQUE (tenant, number) DEFERRABLE", True),
-        ("CREATE INDEX ON orders (tenant, number)", True),
-        ("CREATE UNIQUE INDEX ON orders (tenant, number); ALTER TABLE orders ALTER tenant DROP NOT NULL", True),
-    ],
+_INDEXES = (
+    ("CREATE UNIQUE INDEX ON {t} (number, tenant)", False),
+    ("CREATE UNIQUE INDEX ON {t} (number, tenant) WHERE number > 0", True),
+    ("CREATE UNIQUE INDEX ON {t} (number, lower(tenant))", True),
+    ("CREATE UNIQUE INDEX ON {t} (number) INCLUDE (tenant)", True),
+    ("ALTER TABLE {t} ADD UNIQUE (tenant, number) DEFERRABLE", True),
+    ("CREATE INDEX ON {t} (tenant, number)", True),
+    ("CREATE UNIQUE INDEX ON {t} (tenant, number); ALTER TABLE {t} ALTER tenant DROP NOT NULL", True),
 )
-def test_a_named_key_wants_an_index_that_proves_it(site_18: Site, index: str, *, is_found: bool) -> None:
-    site_18.make_table("tenant text NOT NULL, number int NOT NULL, note text")
+
+
+def test_a_named_key_wants_an_index_that_proves_it(site_18: Site, subtests: pytest.Subtests) -> None:
     site_18.key = ("tenant", "number")
-    site_18.on_source(index)
-    assert [check.name for check in site_18.found()] == (["table_key"] if is_found else [])
+    for number, (statement, is_found) in enumerate(_INDEXES):
+        table = f"t{number}"
+        with subtests.test(statement):
+            site_18.make_table("tenant text NOT NULL, number int NOT NULL, note text", name=table)
+            site_18.tables = (table,)
+            site_18.on_source(statement.format(t=table))
+            assert [check.name for check in site_18.found()] == (["table_key"] if is_found else [])
 
 
 def test_partitions_are_read_with_their_root(site: Site) -> None:
@@ -165,30 +167,32 @@ def test_partitions_are_read_with_their_root(site: Site) -> None:
     assert site.found() == []
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("f", "'NaN'"),
-        ("f", "'-Infinity'"),
-        ("n", "'Infinity'"),
-        ("d", "'infinity'"),
-        ("ts", "'-infinity'"),
-        ("t", "'24:00'"),
-        ("i", "'{{1,2},{3,4}}'"),
-        ("i", "'[0:1]={1,2}'"),
-    ],
+_VALUES = (
+    ("f", "'NaN'"),
+    ("f", "'-Infinity'"),
+    ("n", "'Infinity'"),
+    ("d", "'infinity'"),
+    ("ts", "'-infinity'"),
+    ("t", "'24:00'"),
+    ("i", "'{{1,2},{3,4}}'"),
+    ("i", "'[0:1]={1,2}'"),
 )
-def test_a_value_that_would_arrive_as_another_is_found_by_column(site_18: Site, column: str, value: str) -> None:
+
+
+def test_a_value_that_would_arrive_as_another_is_found_by_column(site_18: Site, subtests: pytest.Subtests) -> None:
     site_18.make_table(_ALL_KINDS)
-    site_18.on_source(f"INSERT INTO orders (id) VALUES (1); INSERT INTO orders (id, {column}) VALUES (2, {value})")
-    failed = [check for check in site_18.found() if check.status is CheckStatus.FAIL]
-    assert [(check.name, check.table, check.column) for check in failed] == [("column_type", "orders", column)]
-    assert "1 row holds one" in failed[0].what
-    site_18.options = Options(accept_inexact=(f"orders.{column}",))
-    assert all(check.status is CheckStatus.WARN for check in site_18.found())
-    site_18.options = Options()
-    site_18.mode = Mode.FULL_LOAD_ONLY
-    assert site_18.found() == []
+    for column, value in _VALUES:
+        with subtests.test(f"{column} = {value}"):
+            site_18.on_source("TRUNCATE orders")
+            site_18.on_source(f"INSERT INTO orders (id, {column}) VALUES (1, NULL), (2, {value})")
+            site_18.options, site_18.mode = Options(), Mode.FULL_LOAD_AND_CDC
+            failed = [check for check in site_18.found() if check.status is CheckStatus.FAIL]
+            assert [(check.name, check.table, check.column) for check in failed] == [("column_type", "orders", column)]
+            assert "1 row holds one" in failed[0].what
+            site_18.options = Options(accept_inexact=(f"orders.{column}",))
+            assert all(check.status is CheckStatus.WARN for check in site_18.found())
+            site_18.options, site_18.mode = Options(), Mode.FULL_LOAD_ONLY
+            assert site_18.found() == []
 
 
 def test_a_target_table_with_rows_of_others_is_refused_or_replaced_by_wish(site: Site) -> None:
