@@ -42,6 +42,7 @@ def definitions(directory: Path, connections: str | None) -> Definitions:
         f"bad:\n  connect_password: {SECRET}\n",
         f"bad:\n  password: *{SECRET}\n",
         f"bad:\n  password: !{SECRET}\n",
+        f"bad:\n  password: !{SECRET}!x y\n",
         f"bad:\n  password: a\n  password: {SECRET}\n",
         f'bad:\n  password: "{SECRET}\n',
         f"bad:\n  password: '{SECRET}' '{SECRET}'\n",
