@@ -22,6 +22,7 @@ class TargetServer:
     used_connections: int
     may_create_schema: bool
     is_standby: bool
+    system_identifier: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

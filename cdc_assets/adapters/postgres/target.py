@@ -47,7 +47,8 @@ class PostgresTarget:
                 SELECT current_setting('server_version_num')::int AS version, current_user AS role,
                     pg_is_in_recovery() AS is_standby, current_setting('max_connections')::int AS max_connections,
                     (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used_connections,
-                    has_database_privilege(current_database(), 'CREATE') AS may_create_schema
+                    has_database_privilege(current_database(), 'CREATE') AS may_create_schema,
+                    (SELECT system_identifier FROM pg_control_system()) AS system_identifier
                 """,
             )
         return TargetServer(product="postgres", **row)

@@ -7,7 +7,7 @@ from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.stages.preflight.facts import PreflightFacts, TargetFacts, loaded_tables
+from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.source_checks import AFTER_NEWEST_VERSION, OLDEST_VERSION, VERSIONS, major
 
@@ -88,12 +88,12 @@ def _check_connections(facts: PreflightFacts, target: TargetFacts, findings: Fin
 
 
 def check_places(facts: PreflightFacts, findings: Findings) -> None:
-    """Add the checks that need only the files: no table is its own target, no target has two pipelines."""
+    """Add the checks of where the tables are: none is its own target, no target has two pipelines."""
     pipeline = facts.pipeline
     taken = {place: other.name for other in facts.others for place in _target_places(other)}
     for mapping in pipeline.tables:
         place = _place(pipeline.target, mapping.target)
-        if place == _place(pipeline.source, mapping.source):
+        if place == _place(pipeline.source, mapping.source) or _is_same_table(facts, mapping):
             what = f"table {mapping.source} would be its own target"
             fix = "name another schema or table as target"
             findings.fail("target_is_source", what, fix, table=mapping.partition_key)
@@ -103,6 +103,21 @@ def check_places(facts: PreflightFacts, findings: Findings) -> None:
             findings.fail("target_shared", what, fix, table=mapping.partition_key)
     findings.pass_unless_found("target_is_source", "no table is its own target")
     findings.pass_unless_found("target_shared", "no other pipeline writes these target tables")
+
+
+def _is_same_table(facts: PreflightFacts, mapping: TableMapping) -> bool:
+    """Whether both names lead to one table, though the two connections name the server in different ways."""
+    source, target = facts.source, facts.target
+    if not isinstance(source, SourceFacts) or not isinstance(target, TargetFacts):
+        return False
+    here, there = source.tables.get(mapping.source), target.tables.get(mapping.target)
+    return (
+        here is not None
+        and there is not None
+        and (here.oid, here.name) == (there.oid, there.name)
+        and source.server.system_identifier == target.server.system_identifier
+        and facts.pipeline.source.database == facts.pipeline.target.database
+    )
 
 
 def _target_places(pipeline: Pipeline) -> Iterator[Place]:

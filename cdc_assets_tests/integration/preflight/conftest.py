@@ -40,6 +40,7 @@ class Site:
     key: tuple[str, ...] = ()
     publication: str | None = None
     is_connect_configured: bool = False
+    target_schema: str = "dbo"
 
     def on_source(self, statement: str) -> None:
         """Run a statement as the source's administrator."""
@@ -71,9 +72,10 @@ class Site:
             name="sales",
             mode=self.mode,
             source=_endpoint(self.databases.source_url, self.source_role, "public"),
-            target=_endpoint(self.databases.target_url, self.target_role, "dbo"),
+            target=_endpoint(self.databases.target_url, self.target_role, self.target_schema),
             tables=tuple(
-                TableMapping(TableName("public", table), TableName("dbo", table), self.key) for table in self.tables
+                TableMapping(TableName("public", table), TableName(self.target_schema, table), self.key)
+                for table in self.tables
             ),
             options=self.options,
             publication=self.publication,

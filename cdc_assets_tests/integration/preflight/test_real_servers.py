@@ -1,6 +1,7 @@
 """The checks find on real servers what they promise, with roles that may no more than the contract asks for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -265,6 +266,17 @@ def test_a_connect_that_does_not_answer(site_18: Site, *, is_configured: bool, s
     site_18.is_connect_configured = is_configured
     (found,) = site_18.found()
     assert (found.name, found.status) == ("connect_reachable", status)
+
+
+def test_a_table_is_its_own_target_under_whatever_name_the_server_is_called(site: Site) -> None:
+    """With `replace` the rows of the source itself would be dropped."""
+    site.make_table()
+    site.on_source(f'GRANT ALL ON SCHEMA public TO "{site.target_role}"')
+    url = site.databases.source_url
+    site.databases = replace(site.databases, target_url=url.replace("127.0.0.1", "127.1"))
+    site.target_schema = "public"
+    site.options = Options(if_target_not_empty="replace")
+    assert "target_is_source" in {check.name for check in site.found() if check.status is CheckStatus.FAIL}
 
 
 def test_ours_is_known_by_the_bookkeeping(site_18: Site) -> None:
