@@ -110,6 +110,9 @@ class DagsterServers:
             # Events of a run are written in batches; one by one a run over 500 tables takes half as long again.
             "DAGSTER_EVENT_BATCH_SIZE": "200",
             "CDC_HOME": str(self.settings.home),
+            # The demo has its own.
+            "CDC_PIPELINES_DIR": str(self.settings.pipelines_dir),
+            "CDC_CONNECTIONS_FILE": str(self.settings.connections_file),
             "CDC_STACK_ID": self.stack_id,
             "PYTHONUNBUFFERED": "1",
         }

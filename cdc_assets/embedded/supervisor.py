@@ -77,10 +77,14 @@ class Supervisor:
         pause = threading.Event()
         while True:
             pause.wait(WATCH_SECONDS)
-            for process in self._processes():
-                death = process.death()
-                if death is not None:
-                    self._restart(process, death)
+            self.revive()
+
+    def revive(self) -> None:
+        """Start again what has died since; raises EmbeddedStackError when one keeps dying."""
+        for process in self._processes():
+            death = process.death()
+            if death is not None:
+                self._restart(process, death)
 
     def _restart(self, process: ServerProcess, death: EmbeddedStackError) -> None:
         recent = self._restarts.setdefault(process.name, deque(maxlen=MOST_RESTARTS))

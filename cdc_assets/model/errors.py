@@ -186,3 +186,9 @@ class EmbeddedStackError(CdcAssetsError):
     """A server of the embedded stack cannot be fetched, started or stopped."""
 
     code = "EMBEDDED_STACK"
+
+
+class DemoError(CdcAssetsError):
+    """The demo could not show what it is there to show."""
+
+    code = "DEMO_FAILED"
