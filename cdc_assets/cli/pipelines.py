@@ -21,6 +21,7 @@ from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 
 FAILED = 1
+INTERRUPTED = 130
 _WATCH_SECONDS = 1.0
 _STARTED = frozenset({PipelineStatus.RUNNING, PipelineStatus.COMPLETED})
 _STOPPED = frozenset({PipelineStatus.STOPPED, PipelineStatus.NOT_STARTED})
@@ -185,8 +186,14 @@ def _follow(
 ) -> None:
     record, begun = asked, time.monotonic()
     if not no_wait:
-        with shown(settings, rendering.terminal(), is_quiet=as_json) as show:
-            record = follow(settings, asked, is_done=is_done, show=show, timeout_seconds=timeout)
+        try:
+            with shown(settings, rendering.terminal(), is_quiet=as_json) as show:
+                record = follow(settings, asked, is_done=is_done, show=show, timeout_seconds=timeout)
+        except KeyboardInterrupt:
+            typer.echo(
+                f"{asked.name}: not waited for any longer; it goes on: ./cdc status {asked.name} --watch", err=True
+            )
+            raise typer.Exit(INTERRUPTED) from None
     if as_json:
         definition = wiring.load_definitions(settings).find(record.name)
         rendering.print_json(rendering.record_json(record, definition))

@@ -13,6 +13,7 @@ from cdc_assets.wiring.parts import (
     connect_secrets,
     load_definitions,
     open_connect,
+    open_kafka,
     open_source,
     open_store,
     open_target,
@@ -31,6 +32,8 @@ def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
             connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
             secrets=connect_secrets(settings) if pipeline.mode.captures else None,
             is_connect_configured=not settings.is_embedded_connect,
+            kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
+            is_kafka_configured=not settings.is_embedded_kafka,
         ),
         others=load_definitions(settings).pipelines,
         record=open_store(settings).find(pipeline.name),
@@ -46,8 +49,10 @@ def preflight_checks(settings: Settings, pipeline: Pipeline, context: StageConte
             target=lambda: context.target,
             connect=context.connect if pipeline.mode.captures else None,
             secrets=connect_secrets(settings) if pipeline.mode.captures else None,
-            # A run that is to stream needs Connect now, embedded or not.
+            # A run that is to stream needs both now, embedded or not.
             is_connect_configured=True,
+            kafka=context.kafka if pipeline.mode.captures else None,
+            is_kafka_configured=True,
         ),
         others=load_definitions(settings).pipelines,
         record=context.lease.check(),

@@ -5,6 +5,7 @@ Most tests have a state database and no stack: that is all `check`, `plan` and `
 
 import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def bare_shell(tmp_path: Path) -> Shell:
         "CDC_PIPELINES_DIR": str(tmp_path / "pipelines"),
         "CDC_CONNECTIONS_FILE": str(tmp_path / "connections.yaml"),
         "CDC_EMBEDDED_CONNECT_PORT": str(free_port()),
+        "CDC_EMBEDDED_KAFKA_PORT": str(free_port()),
         "CDC_EMBEDDED_PG_PORT": str(free_port()),
         "CDC_UI_PORT": str(free_port()),
     }
@@ -142,7 +144,7 @@ def test_check_passes_and_tells_what_it_looked_at(shell: Shell) -> None:
     assert {tuple(check) for check in checks} == {("name", "status", "pipeline", "table", "column", "what", "fix")}
     assert {check["status"] for check in checks} == {"pass", "warn"}
     warned = [check["name"] for check in checks if check["status"] == "warn"]
-    assert warned == ["connect_reachable"]
+    assert warned == ["kafka_reachable", "connect_reachable"]
     text = shell.run("check").stdout
     assert "source_wal_level" in text
     assert "0 failed" in text
@@ -263,6 +265,28 @@ def test_a_start_without_a_daemon_ends_after_half_a_minute_and_says_why(shell: S
     error, fix = shell.error("start", "sales", expect=1, timeout=50)
     assert "no Dagster daemon" in error
     assert "./cdc up" in fix
+
+
+@pytest.mark.parametrize(("arguments", "seen", "code"), [(("status", "-w"), "sales", 0), (("start",), "STARTING", 130)])
+def test_ctrl_c_ends_the_waiting_and_nothing_else(
+    shell: Shell, arguments: tuple[str, ...], seen: str, code: int
+) -> None:
+    process = subprocess.Popen(
+        [str(CHECKOUT / "cdc"), *arguments, "sales"],
+        cwd=CHECKOUT,
+        env={**shell.environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert any(seen in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in error
+    assert ("it goes on" in error) is (code != 0)
 
 
 def test_stop_of_what_was_never_started_is_done_at_once(shell: Shell) -> None:

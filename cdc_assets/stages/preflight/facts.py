@@ -77,10 +77,18 @@ class ConnectFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KafkaFacts:
+    """The topics that bear this pipeline's name."""
+
+    topics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PreflightFacts:
     """Everything about one pipeline; an error stands where a side could not be reached.
 
-    `connect` is None for a pipeline that needs none. `is_connect_configured`: its URL was set by the operator.
+    `connect` and `kafka` are None for a pipeline that needs none; `kafka` has no facts but that it answers.
+    `is_connect_configured`, `is_kafka_configured`: the address was set by the operator.
     """
 
     pipeline: Pipeline
@@ -89,4 +97,6 @@ class PreflightFacts:
     source: SourceFacts | CdcAssetsError
     target: TargetFacts | CdcAssetsError
     connect: ConnectFacts | CdcAssetsError | None
+    kafka: KafkaFacts | CdcAssetsError | None = None
     is_connect_configured: bool = False
+    is_kafka_configured: bool = False

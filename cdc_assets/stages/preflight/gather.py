@@ -12,9 +12,16 @@ from cdc_assets.planning.connector_configs import SOURCE_CLASS, CapturedTable, s
 from cdc_assets.planning.names import pipeline_names
 from cdc_assets.planning.table_changes import DropTable, TableChange
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets
+from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
-from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts, loaded_tables
+from cdc_assets.stages.preflight.facts import (
+    ConnectFacts,
+    KafkaFacts,
+    PreflightFacts,
+    SourceFacts,
+    TargetFacts,
+    loaded_tables,
+)
 from cdc_assets.stages.preflight.stream_checks import ANY_SUFFIX, LONGEST_GENERATION
 from cdc_assets.stages.preflight.type_checks import read_columns
 from cdc_assets.stages.prepare import plan_target
@@ -26,7 +33,7 @@ Facts = TypeVar("Facts")
 class Neighbours:
     """How each side is reached; what raises here becomes the failed check of that side.
 
-    `connect` and `secrets` are None when only the databases are to be checked.
+    `connect`, `secrets` and `kafka` are None when only the databases are to be checked.
     """
 
     source: Callable[[], SourceDatabase]
@@ -34,6 +41,8 @@ class Neighbours:
     connect: ConnectCluster | None
     secrets: ConnectSecrets | None
     is_connect_configured: bool
+    kafka: KafkaCluster | None = None
+    is_kafka_configured: bool = False
 
 
 def gather(
@@ -49,7 +58,9 @@ def gather(
         source=source,
         target=_read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached)),
         connect=_connect(pipeline, neighbours, is_source_reached=is_source_reached),
+        kafka=_kafka(pipeline, neighbours),
         is_connect_configured=neighbours.is_connect_configured,
+        is_kafka_configured=neighbours.is_kafka_configured,
     )
 
 
@@ -121,6 +132,13 @@ def _connect(
         return ConnectFacts(plugins)
     problems = _read(lambda: _validate(pipeline, connect, secrets))
     return ConnectFacts(plugins, (str(problems),) if isinstance(problems, CdcAssetsError) else problems)
+
+
+def _kafka(pipeline: Pipeline, neighbours: Neighbours) -> KafkaFacts | CdcAssetsError | None:
+    kafka = neighbours.kafka
+    if not pipeline.mode.captures or kafka is None:
+        return None
+    return _read(lambda: KafkaFacts(kafka.topics_like(f"cdc_{pipeline.name}_")))
 
 
 def _validate(pipeline: Pipeline, connect: ConnectCluster, secrets: ConnectSecrets) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
 from cdc_assets.planning.names import colliding_topics, pipeline_names, too_long_topics
-from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts
+from cdc_assets.stages.preflight.facts import ConnectFacts, KafkaFacts, PreflightFacts
 from cdc_assets.stages.preflight.findings import Findings
 
 # Of the length every real name will have: the generation may grow to six digits.
@@ -16,6 +16,7 @@ def check_stream(facts: PreflightFacts, findings: Findings) -> None:
     if not facts.pipeline.mode.captures:
         return
     _check_topics(facts.pipeline, findings)
+    _check_kafka(facts, findings)
     match facts.connect:
         case None:
             return
@@ -29,6 +30,20 @@ def check_stream(facts: PreflightFacts, findings: Findings) -> None:
             findings.passed("connect_reachable", "Kafka Connect answers")
             _check_plugins(connect, findings)
             _check_providers(connect, findings)
+
+
+def _check_kafka(facts: PreflightFacts, findings: Findings) -> None:
+    match facts.kafka:
+        case None:
+            return
+        case KafkaFacts():
+            findings.passed("kafka_reachable", "Kafka answers")
+        case CdcAssetsError() as error:
+            if facts.is_kafka_configured:
+                findings.fail("kafka_reachable", error.message, error.hint)
+            else:
+                what = f"the embedded Kafka does not run: {error.message}"
+                findings.warn("kafka_reachable", what, "start it with ./cdc up")
 
 
 def _check_topics(pipeline: Pipeline, findings: Findings) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict
-from cdc_assets.model.errors import ConnectUnavailableError, SourceError, TargetError, TargetNotOursError
+from cdc_assets.model.errors import ConnectUnavailableError, KafkaError, SourceError, TargetError, TargetNotOursError
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
@@ -225,6 +225,7 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
     [
         (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
         (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
+        (GOOD.having(kafka=KafkaError("refused", hint="h")), "kafka_reachable", "does not run: refused"),
         (GOOD.target(replaced=frozenset({"orders"})), "target_table", "will be dropped and made again"),
         (LOADED.target(tables={}), "target_table", "orders has to be loaded again"),
         (LOADED.target(tables={COPY: replace(target_table(), oid=1)}), "target_table", "made anew by someone"),
@@ -248,10 +249,12 @@ def test_what_one_should_know_is_a_warning(case: Case, name: str, what: str) -> 
     assert found.fix
 
 
-def test_a_configured_connect_that_does_not_answer_fails() -> None:
+def test_a_configured_connect_or_kafka_that_does_not_answer_fails() -> None:
     away = ConnectUnavailableError("no answer", hint="look at it")
     (found,) = GOOD.having(connect=away, is_connect_configured=True).found()
     assert (found.name, found.status, found.fix) == ("connect_reachable", CheckStatus.FAIL, "look at it")
+    (found,) = GOOD.having(kafka=KafkaError("no answer", hint="look at it"), is_kafka_configured=True).found()
+    assert (found.name, found.status, found.fix) == ("kafka_reachable", CheckStatus.FAIL, "look at it")
 
 
 def test_a_refused_login_is_the_check_that_fails_and_the_other_side_is_still_checked() -> None:
