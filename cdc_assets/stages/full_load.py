@@ -8,7 +8,12 @@ failure repeats only what is missing.
 from collections.abc import Mapping, Sequence
 from uuid import UUID, uuid4
 
-from cdc_assets.model.errors import CdcAssetsError, FullLoadError, SchemaCreationError, TargetNotOursError
+from cdc_assets.model.errors import (
+    CdcAssetsError,
+    FullLoadError,
+    SchemaCreationError,
+    TargetNotOursError,
+)
 from cdc_assets.model.record import PipelineRecord, TableRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import FullLoadStatus, TableState
@@ -26,6 +31,8 @@ from cdc_assets.stages.target_tables import present_table, wanted_table
 
 _LOADABLE = frozenset({TableState.PREPARED, TableState.LOADING})
 _BYTES_PER_MB = 1 << 20
+# A table may be truncated again before a newer view has read it: more than one try, and an end to trying.
+_LATER_ROUNDS = 5
 
 
 def full_load(context: StageContext, tables: Sequence[str]) -> Mapping[str, TableOutcome]:
@@ -65,21 +72,24 @@ def full_load(context: StageContext, tables: Sequence[str]) -> Mapping[str, Tabl
 def _load_all(
     context: StageContext, names: PipelineNames, tables: Sequence[str]
 ) -> tuple[list[TableLoad], dict[str, CdcAssetsError]]:
-    """Load under the first view, and what lost it once more under a newer one."""
+    """Load under the first view, and what lost it under newer ones; a table that is lost every time is FAILED."""
     with open_first_view(context, names) as view:
         result = _load_round(context, names, view, tables)
-    loaded, failed = result.loaded, dict(result.failed)
-    if result.lost:
-        reasons = dict.fromkeys(error.message for error in result.lost.values())
-        context.log(f"Step 1: {len(result.lost)} tables begin again under a newer snapshot: {'; '.join(reasons)}")
+    loaded, failed, lost = result.loaded, dict(result.failed), result.lost
+    for _ in range(_LATER_ROUNDS):
+        if not lost:
+            break
+        reasons = dict.fromkeys(error.message for error in lost.values())
+        context.log(f"Step 1: {len(lost)} tables begin again under a newer snapshot: {'; '.join(reasons)}")
         with open_later_view(context, names) as view:
-            again = _load_round(context, names, view, list(result.lost))
+            again = _load_round(context, names, view, list(lost))
         loaded += again.loaded
         failed |= again.failed
-        for table, error in again.lost.items():
-            context.lease.fail_table(table, TableState.FAILED, error)
-            context.log(f"Step 1: Table {table} failed: {error}")
-            failed[table] = error
+        lost = again.lost
+    for table, error in lost.items():
+        context.lease.fail_table(table, TableState.FAILED, error)
+        context.log(f"Step 1: Table {table} failed: {error}")
+        failed[table] = error
     return loaded, failed
 
 

@@ -115,7 +115,7 @@ class Servers:
         self.running.pop(name).kill()
 
     def stop(self) -> None:
-        """Stop all, last started first, and remove the directory; nothing of a test is kept, so nothing is waited for."""
+        """Stop all, last started first, and remove the directory; nothing is kept, so nothing is waited for."""
         for name, process in reversed(list(self.running.items())):
             if name.startswith("postgres"):
                 process.end()

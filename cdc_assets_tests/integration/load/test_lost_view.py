@@ -59,6 +59,27 @@ def test_rows_that_an_older_view_no_longer_sees_are_not_missed(bench: LoadBench,
     assert bench.differences([("t", "t")]) == {}
 
 
+def test_a_table_truncated_again_before_the_newer_view_has_read_it_is_not_given_up(bench: LoadBench) -> None:
+    # Seen red with one newer view only.
+    bench.source(_ROWS)
+    first, second = after_chunks(3, lambda: _refill(bench, 2000)), after_chunks(6, lambda: _refill(bench, 1500))
+
+    def progress(moment: object) -> None:
+        first(moment)
+        second(moment)
+
+    outcomes = bench.start(bench.pipeline("t", options=ONE_STREAM), progress=progress)
+
+    assert outcomes["t"].error is None
+    assert bench.differences([("t", "t")]) == {}
+    assert sum("begin again under a newer snapshot" in line for line in bench.log) == 2
+
+
+def _refill(bench: LoadBench, rows: int) -> None:
+    bench.source("TRUNCATE t")
+    bench.source(f"INSERT INTO t SELECT g, 'again ' || g FROM generate_series(1, {rows}) g")
+
+
 def test_a_partition_attached_while_its_table_is_loaded_is_not_missed(bench: LoadBench) -> None:
     bench.source(
         "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);"

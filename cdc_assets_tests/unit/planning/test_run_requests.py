@@ -1,4 +1,4 @@
-"""Who gets a run, and when a run counts as dead: two runs at once, or none at all, would be the price of a wrong answer."""
+"""Who gets a run, and when a run counts as dead: a wrong answer costs two runs at once, or none at all."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
