@@ -33,6 +33,7 @@ class LoadMeter:
     """Derives speed and remaining time of a load from what the state tables say, observed again and again."""
 
     store: PipelineStore
+    monotonic: Callable[[], float] = time.monotonic
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
     _generation: int | None = None
     _opened_before_seconds: float = 0
@@ -44,7 +45,7 @@ class LoadMeter:
             self._seen.clear()
             self._generation = None
             return None
-        now = time.monotonic()
+        now = self.monotonic()
         if self._generation != record.generation:
             self._generation, self._first_seen = record.generation, now
             self._opened_before_seconds = self._seconds_since_begin(record)

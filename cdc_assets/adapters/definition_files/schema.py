@@ -123,7 +123,9 @@ class TlsEntry(_Strict):
     """How a connection is encrypted."""
 
     mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
-        default="prefer", description="libpq's word for sslmode.", examples=["verify-full"]
+        default="prefer",
+        description="libpq's sslmode: disable, prefer, require, verify-ca or verify-full.",
+        examples=["verify-full"],
     )
     ca_file: FilePath | None = Field(
         default=None,
@@ -141,7 +143,7 @@ class TlsEntry(_Strict):
 class ConnectionEntry(_Strict):
     """A database server as one role."""
 
-    kind: Literal["postgres"] = Field(description="Database product.", examples=["postgres"])
+    kind: Literal["postgres"] = Field(description="Database product: postgres.", examples=["postgres"])
     host: Annotated[str, AfterValidator(_host)] = Field(
         description="Host name or address.", examples=["db.example.org"]
     )
@@ -238,7 +240,9 @@ class PipelineFile(_Strict):
     """A pipeline: one source schema, one target schema, the tables between them."""
 
     mode: Literal["full_load_only", "full_load_and_cdc", "cdc_only"] = Field(
-        description="What the pipeline does.", examples=["full_load_and_cdc"]
+        description="full_load_only: copy the rows; full_load_and_cdc: copy them, then apply every change; "
+        "cdc_only: apply changes to tables that are there.",
+        examples=["full_load_and_cdc"],
     )
     source: SourceEntry = Field(description="Where the tables are read.", examples=["{connection: app, ...}"])
     target: TargetEntry = Field(description="Where they are written.", examples=["{connection: warehouse, ...}"])

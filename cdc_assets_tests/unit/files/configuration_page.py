@@ -1,0 +1,165 @@
+"""Writes docs/configuration.md from the settings and the models of the files.
+
+`python -m cdc_assets_tests.unit.files.configuration_page`
+"""
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from cdc_assets.adapters.definition_files.schema import ConnectionEntry, PipelineFile
+from cdc_assets.settings import PREFIX, Settings
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
+CHECKS = {
+    "definition_valid": "the file can be used",
+    "target_is_source": "no table is its own target, however the server is named",
+    "target_shared": "no other pipeline writes the same target table",
+    "source_login": "our role can log in",
+    "source_version": "PostgreSQL 14 to 18",
+    "source_not_pooled": "no pooler between us and the server",
+    "source_schema": "the schema exists and may be used",
+    "source_primary": "no standby",
+    "source_wal_level": "`wal_level = logical`",
+    "source_slots": "a replication slot is free, or ours exists",
+    "source_walsenders": "a walsender is free, or ours is connected",
+    "source_replication": "our role may replicate",
+    "source_create": "our role may make the publication, or the file names an owner's",
+    "source_publication": "the owner's publication sends every table, operation and generated column it must",
+    "source_orphan_slot": "warns of a slot that an earlier life of the pipeline left",
+    "table_exists": "each table is there",
+    "table_kind": "ordinary or partitioned; logged; no inheritance; no foreign partition",
+    "table_readable": "SELECT on it and its partitions, and no row security that hides rows",
+    "table_key": "a primary key that is not deferrable, or a `key` that a unique index over NOT NULL columns proves",
+    "table_replica_identity": "old rows are logged whole, or we own the table and set that ourselves",
+    "table_ownership": "we own the table, or the file names an owner's publication",
+    "table_virtual_columns": "no virtual generated column, which would break the owner's UPDATEs",
+    "column_type": "every column arrives exactly; values are looked at where they decide ([types](types.md))",
+    "target_login": "our role can log in",
+    "target_version": "PostgreSQL 14 to 18",
+    "target_primary": "no standby",
+    "target_create": "our role may make schema and tables",
+    "target_table": "each target table can be made, or is this pipeline's own",
+    "target_connections": "half of the free connections are enough, one a table",
+    "topic_names": "every table has a topic name of its own that Kafka takes",
+    "kafka_reachable": "Kafka answers (a warning while the embedded one does not run)",
+    "connect_reachable": "Kafka Connect answers (a warning while the embedded one does not run)",
+    "connect_plugins": "the Debezium PostgreSQL source and JDBC sink plugins are there",
+    "connect_accepts": "Connect resolves the config providers and logs in to the source with them",
+}
+_HEAD = """\
+# Configuration
+
+Written from the code by `python -m cdc_assets_tests.unit.files.configuration_page`; a test keeps it current.
+
+## Settings
+
+From the environment, else from `cdc_assets.toml` beside `./cdc` (the names without `CDC_`, in lower case), else the
+default. Relative paths begin at the directory of `./cdc`.
+"""
+_CONNECTIONS = """
+## connections.yaml
+
+A map of names to servers, each as one role. A password is never written into the file: `{env: NAME}` names an
+environment variable, `{file: PATH}` a file whose trailing newline is not part of it. The variable must be there for
+`./cdc up` too. Editors take the schema [connections.json](schema/connections.json).
+
+```yaml
+app: {kind: postgres, host: db.example.org, user: cdc, password: {env: APP_PASSWORD}}
+warehouse:
+  kind: postgres
+  host: warehouse.example.org
+  user: loader
+  password: {file: /run/secrets/warehouse}
+  tls: {mode: verify-full, ca_file: /etc/ssl/warehouse_ca.pem}
+```
+"""
+_PIPELINE = """
+## pipelines/NAME.yaml
+
+One file a pipeline; NAME has a to z, 0 to 9 and `_`, a letter first, at most 40 characters. A bad file makes its own
+pipeline INVALID and no other. Editors take the schema [pipeline.json](schema/pipeline.json).
+
+```yaml
+mode: full_load_and_cdc
+source: {connection: app, database: shop, schema: public}
+target: {connection: warehouse, database: dwh, schema: shop}
+tables:
+  - customers
+  - name: order_lines
+    target: lines
+    key: [order_id, line_no]
+options:
+  load_streams: 4
+```
+"""
+_CHECKS = """
+## What `./cdc check` looks at
+
+In sessions in which the server refuses every change. A start makes the same checks first; one that fails stops it
+before anything was changed. Missing rights are printed as one script for an owner or administrator.
+
+| check | passes when |
+|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page as it should be."""
+    return (
+        _HEAD
+        + _settings()
+        + _CONNECTIONS
+        + _fields(ConnectionEntry)
+        + _PIPELINE
+        + _fields(PipelineFile)
+        + _CHECKS
+        + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in CHECKS.items())
+    )
+
+
+def _settings() -> str:
+    rows = "".join(
+        f"| `{_variable(name, field)}` | {_default(field)} | {field.description} |\n"
+        for name, field in Settings.model_fields.items()
+    )
+    return f"\n| variable | default | meaning |\n|---|---|---|\n{rows}"
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    return field.validation_alias if isinstance(field.validation_alias, str) else f"{PREFIX}{name.upper()}"
+
+
+def _default(field: FieldInfo) -> str:
+    value: Any = field.default
+    return "" if value is None or field.is_required() else f"`{int(value) if isinstance(value, bool) else value}`"
+
+
+def _fields(model: type[BaseModel]) -> str:
+    return "\n| key | default | meaning |\n|---|---|---|\n" + "".join(_rows(model, ""))
+
+
+def _rows(model: type[BaseModel], prefix: str) -> list[str]:
+    rows: list[str] = []
+    for name, field in model.model_fields.items():
+        key = f"{prefix}{field.alias or name}"
+        inner = _model_in(field.annotation)
+        default = (
+            "required" if field.is_required() else "" if inner or field.default in (None, []) else f"`{field.default}`"
+        )
+        rows.append(f"| `{key}` | {default} | {field.description} |\n")
+        if inner is not None:
+            rows += _rows(inner, f"{key}[]." if name == "tables" else f"{key}.")
+    return rows
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
