@@ -22,7 +22,7 @@ class FakeStore:
     recorded: Sequence[Event]
 
     def events(self, name: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
-        return tuple(event for event in self.recorded if event.id > after)[:limit]
+        return tuple(event for event in self.recorded if event.id > after and event.pipeline_name == name)[:limit]
 
 
 def event(number: int, at: datetime, new_value: str) -> Event:
