@@ -178,10 +178,12 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def status_table(pipelines: Iterable[Json]) -> RenderableType:
-    """Return one line a pipeline."""
+    """Return one line a pipeline, then the last error of each that has one."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("PIPELINE", "STATUS", "FULL LOAD", "CDC", "TABLES", "ROWS LOADED", "LAST ERROR"):
-        table.add_column(heading, justify="right" if heading == "ROWS LOADED" else "left", overflow="fold")
+    for heading in ("PIPELINE", "STATUS", "FULL LOAD", "CDC", "ROWS", "TABLES"):
+        is_number = heading == "ROWS"
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "TABLES")
+    errors: list[RenderableType] = []
     for pipeline in pipelines:
         states = Counter(str(each["state"]) for each in pipeline["tables"])
         table.add_row(
@@ -189,11 +191,12 @@ def status_table(pipelines: Iterable[Json]) -> RenderableType:
             _status(pipeline["status"]),
             pipeline["full_load_status"] or "-",
             pipeline["cdc_status"] or "-",
-            ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "-",
             f"{sum(each.get('rows_loaded') or 0 for each in pipeline['tables']):,}",
-            Text(pipeline["last_error"] or ""),
+            ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "-",
         )
-    return table
+        if pipeline["last_error"]:
+            errors.append(Text(f"{pipeline['name']}: {pipeline['last_error']}", style="red"))
+    return Group(table, *errors)
 
 
 def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
@@ -208,8 +211,10 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
     if pipeline["last_error"]:
         lines.append(Text(pipeline["last_error"], style="red"))
     table = Table(box=None, pad_edge=False)
-    for heading in ("TABLE", "TARGET", "STATE", "ROWS LOADED", "ABOUT", "LAST ERROR"):
-        table.add_column(heading, justify="right" if heading in {"ROWS LOADED", "ABOUT"} else "left", overflow="fold")
+    errors: list[RenderableType] = []
+    for heading in ("TABLE", "TARGET", "STATE", "ROWS LOADED", "ABOUT"):
+        is_number = heading in {"ROWS LOADED", "ABOUT"}
+        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number or heading == "STATE")
     for each in pipeline["tables"]:
         table.add_row(
             Text(each["name"]),
@@ -217,9 +222,10 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
             each["state"],
             f"{each.get('rows_loaded') or 0:,}",
             f"{max(0, each.get('rows_estimated') or 0):,}",
-            Text(each.get("last_error") or ""),
         )
-    return Group(*lines, table)
+        if each.get("last_error"):
+            errors.append(Text(f"{each['name']}: {each['last_error']}", style="red"))
+    return Group(*lines, table, *errors)
 
 
 def _place(endpoint: Json) -> str:

@@ -84,7 +84,7 @@ def _check_connections(facts: PreflightFacts, target: TargetFacts, findings: Fin
             f"{free} that are free of {server.max_connections}, at most {_MOST_SINKS}",
             f"raise max_connections on the target, or split the file into pipelines of at most {allowed} tables",
         )
-    findings.pass_unless_found("target_connections", f"{needed} connections for the tables, {free} are free")
+    findings.pass_unless_found("target_connections", f"one connection a table ({needed}), {free} are free")
 
 
 def check_places(facts: PreflightFacts, findings: Findings) -> None:
