@@ -4,6 +4,7 @@
 `kafka_bootstrap`, `connect_url` and `connect_secrets_dir` the stream side. Connectors are deleted after each test.
 """
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,11 @@ from cdc_assets_tests.services.servers import (
     drop_databases,
     make_databases,
 )
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C: a suite started in the background inherits it as ignored, and so would every program it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -280,10 +280,13 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(
         text=True,
     )
     with process:
-        assert process.stdout is not None
-        assert any(seen in line for line in process.stdout)
-        process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=20)
+        try:
+            assert process.stdout is not None
+            assert any(seen in line for line in process.stdout)
+            process.send_signal(signal.SIGINT)
+            _, error = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert "Traceback" not in error
     assert ("it goes on" in error) is (code != 0)
