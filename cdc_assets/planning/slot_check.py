@@ -52,11 +52,11 @@ class SlotCheck:
 
 
 def check_slot(
-    slot: SlotPosition | None, *, name: str, database: str, delivered: Lsn | None, captured_from: Lsn
+    slot: SlotPosition | None, *, name: str, database: str, confirmed: Lsn | None, captured_from: Lsn
 ) -> SlotCheck:
-    """Judge a slot that was read BEFORE `delivered`, the highest position Kafka acknowledged.
+    """Judge a slot that was read BEFORE `confirmed`, how far the source connector may have confirmed to it.
 
-    `captured_from`: from where the oldest table's changes have to be there; the limit while nothing has been delivered.
+    `captured_from`: from where the oldest table's changes have to be there; the limit while nothing has been confirmed.
     """
     reload_fix = "its tables have to be loaded again: ./cdc drop the pipeline and start it anew"
     if slot is None:
@@ -76,7 +76,7 @@ def check_slot(
             f"replication slot {name} is lost: the server kept too little WAL (max_slot_wal_keep_size)",
             reload_fix,
         )
-    limit = captured_from if delivered is None else max(delivered, captured_from)
+    limit = captured_from if confirmed is None else max(confirmed, captured_from)
     if slot.confirmed_flush_lsn > limit:
         return SlotCheck(
             SlotVerdict.AHEAD,

@@ -64,6 +64,13 @@ class ConnectCluster(Protocol):
         Everything committed before it is in Kafka. Rows without `lsn_commit` prove nothing and are not counted.
         """
 
+    def confirmed_lsn(self, name: str) -> Lsn | None:
+        """How far the source connector may have confirmed to its slot; None when it has confirmed nothing yet.
+
+        Kafka has every change up to it, but perhaps not yet the end of the transaction it lies in: the server sends
+        such a transaction again.
+        """
+
 
 class KafkaCluster(Protocol):
     """A Kafka cluster. KafkaError when it does not answer."""

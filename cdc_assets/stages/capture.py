@@ -80,13 +80,13 @@ def captured_tables(pipeline: Pipeline, record: PipelineRecord) -> tuple[TableRe
 def read_slot_check(
     slot: SlotPosition | None, pipeline: Pipeline, record: PipelineRecord, names: PipelineNames, connect: ConnectCluster
 ) -> SlotCheck:
-    """Judge the slot; it was read before this reads what was delivered, so a healthy one is never ahead."""
+    """Judge the slot; it was read before this asks how far it was confirmed, so a healthy one is never ahead."""
     positions = [table.captured_from_lsn for table in captured_tables(pipeline, record)]
     return check_slot(
         slot,
         name=names.slot,
         database=pipeline.source.database,
-        delivered=connect.delivered_lsn(names.source_connector),
+        confirmed=connect.confirmed_lsn(names.source_connector),
         captured_from=min(position for position in positions if position is not None),
     )
 

@@ -171,7 +171,7 @@ def _require_slot(context: StageContext, names: PipelineNames, slot: SlotPositio
         slot,
         name=names.slot,
         database=context.pipeline.source.database,
-        delivered=None,
+        confirmed=None,
         # Whether it stands where Kafka is, is asked when the source connector is started (`stages/capture`).
         captured_from=slot.confirmed_flush_lsn if slot is not None else Lsn(0),
     )

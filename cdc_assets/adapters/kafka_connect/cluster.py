@@ -114,6 +114,12 @@ class KafkaConnect:
         positions = [row["offset"].get("lsn_commit") for row in self._offsets(name) if row.get("offset")]
         return max((Lsn(int(position)) for position in positions if position is not None), default=None)
 
+    def confirmed_lsn(self, name: str) -> Lsn | None:
+        """As Debezium's `commitOffset`: a task's first transaction has no `lsn_commit` before it ends."""
+        offsets = [row["offset"] for row in self._offsets(name) if row.get("offset")]
+        positions = [offset.get("lsn_commit", offset.get("lsn_proc")) for offset in offsets]
+        return max((Lsn(int(position)) for position in positions if position is not None), default=None)
+
     def _create(self, name: str, config: Mapping[str, str]) -> None:
         body = {"name": name, "config": config, "initial_state": "STOPPED"}
         try:

@@ -20,7 +20,7 @@ def _slot(**changes: object) -> SlotPosition:
 
 
 @pytest.mark.parametrize(
-    ("slot", "delivered", "verdict"),
+    ("slot", "confirmed", "verdict"),
     [
         (None, 500, SlotVerdict.MISSING),
         (_slot(), None, SlotVerdict.USABLE),
@@ -38,13 +38,13 @@ def _slot(**changes: object) -> SlotPosition:
     ],
 )
 def test_a_slot_is_judged_by_what_a_start_on_it_would_lose(
-    slot: SlotPosition | None, delivered: int | None, verdict: SlotVerdict
+    slot: SlotPosition | None, confirmed: int | None, verdict: SlotVerdict
 ) -> None:
     check = check_slot(
         slot,
         name="g",
         database="app",
-        delivered=None if delivered is None else Lsn(delivered),
+        confirmed=None if confirmed is None else Lsn(confirmed),
         captured_from=Lsn(100),
     )
     assert check.verdict is verdict
