@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 SOURCE_SCHEMA = "public"
 TARGET_SCHEMA = "dbo"
+FIRST_NEW_ROW = 1_000_001
+"""Row numbers from here on are not in the first filling of any table."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 Called by `cdc_assets.cli.demo`, which gives it what waits for a pipeline.
 """
 
-import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,8 +13,9 @@ import psycopg
 
 from cdc_assets.embedded.demo.flow import Changes, Flow, Look, Rows
 from cdc_assets.embedded.demo.narration import StartNarration
-from cdc_assets.embedded.demo.sample import PROJECTS, TABLES
+from cdc_assets.embedded.demo.sample import FIRST_NEW_ROW, PROJECTS, TABLES
 from cdc_assets.embedded.demo.site import PIPELINE, SOURCE_ROLE, TARGET_ROLE, Site
+from cdc_assets.embedded.demo.writing import Writing
 from cdc_assets.embedded.stack import ProgressBar, Stack
 from cdc_assets.embedded.supervisor import Report, Supervisor
 from cdc_assets.model.errors import CdcAssetsError, DemoError
@@ -29,10 +28,6 @@ from cdc_assets.wiring import check, drop, find_pipeline, load_definitions, open
 START_SECONDS = 300
 STOP_SECONDS = 60
 ARRIVAL_SECONDS = 60
-BEAT_SECONDS = 0.25
-TELL_EVERY_SECONDS = 15
-FIRST_NEW_ROW = 1_000_001
-ROWS_A_BEAT = 3
 
 
 class Follow(Protocol):
@@ -84,7 +79,8 @@ class Demo:
                     self._prove_equality(flow)
                 if not once:
                     self._tell_where()
-                    self._keep_writing()
+                    source, target = site.url(SOURCE_ROLE), site.url(TARGET_ROLE)
+                    Writing(source, target, self._detail, tend=supervisor.revive, status=self._status).go_on()
             finally:
                 self._stop()
 
@@ -156,8 +152,8 @@ class Demo:
         self._expect(flow, "that row updated", Look(PROJECTS, f"{PROJECTS.probe} AND status = 'changed'", new))
         flow.change(PROJECTS.delete, old)
         self._expect(flow, "another row deleted", Look(PROJECTS, PROJECTS.probe, old, is_there=False))
-        inserts = Rows(FIRST_NEW_ROW + 1, FIRST_NEW_ROW + 200)
-        counts = flow.change_all(TABLES, Changes(update=Rows(101, 300), delete=Rows(501, 600), insert=inserts))
+        inserts = Rows(FIRST_NEW_ROW + 1, FIRST_NEW_ROW + 100)
+        counts = flow.change_all(TABLES, Changes(update=Rows(101, 200), delete=Rows(501, 550), insert=inserts))
         self._expect(
             flow,
             "{:,} inserts, {:,} updates, {:,} deletes in one transaction over all five tables".format(*counts),
@@ -214,48 +210,6 @@ class Demo:
         )
         self.report("\nThe demo goes on writing into the source until Ctrl-C:")
 
-    def _keep_writing(self) -> None:
-        pause, beat = threading.Event(), 0
-        while True:
-            try:
-                with Flow(self.site.url(SOURCE_ROLE), self.site.url(TARGET_ROLE), tend=self._tend) as flow:
-                    while True:
-                        beat = self._write_a_while(flow, pause, beat)
-            except psycopg.OperationalError:
-                self._detail("the connection to source or target broke; trying again")
-                self._tend()
-                pause.wait(1)
-
-    def _write_a_while(self, flow: Flow, pause: threading.Event, beat: int) -> int:
-        """Write and look until it is time for a line, and tell it; returns the number of the next transaction."""
-        begun = time.monotonic()
-        milliseconds: list[float] = []
-        totals = (0, 0, 0)
-        while time.monotonic() - begun < TELL_EVERY_SECONDS:
-            self._tend()
-            pause.wait(BEAT_SECONDS)
-            first = FIRST_NEW_ROW + 1000 + beat * ROWS_A_BEAT
-            inserts = Rows(first, first + ROWS_A_BEAT - 1)
-            number = 1001 + beat % 500 * 2
-            beat += 1
-            counts = flow.change_all(
-                TABLES, Changes(update=Rows(number, number), delete=Rows(first - 300, first - 299), insert=inserts)
-            )
-            looks = [Look(table, table.probe, inserts) for table in TABLES]
-            seconds = flow.seconds_until(looks, limit_seconds=ARRIVAL_SECONDS)
-            if seconds is None:
-                self._detail(f"a change is not in the target after {ARRIVAL_SECONDS} s: {self._status()}")
-                continue
-            milliseconds.append(seconds * 1000)
-            totals = (totals[0] + counts[0], totals[1] + counts[1], totals[2] + counts[2])
-        if milliseconds:
-            self._detail(
-                f"{len(milliseconds)} transactions with {totals[0]} inserts, {totals[1]} updates, {totals[2]} deletes:"
-                f" all in the target, half of them within {statistics.median(milliseconds):,.0f} ms,"
-                f" the slowest after {max(milliseconds):,.0f} ms"
-            )
-        return beat
-
     def _stop(self) -> None:
         """Stop the pipeline, so that what is recorded is true when the servers are gone; trouble is only told."""
         settings = self.site.settings
@@ -293,7 +247,9 @@ class Demo:
         record = None
         with suppress(CdcAssetsError):
             record = open_store(self.site.settings).find(PIPELINE)
-        return "the state database does not answer" if record is None else f"{record.status}, {_cause(record)}"
+        if record is None:
+            return "the pipeline's state is not known"
+        return f"the pipeline is {record.status}, {_cause(record)}"
 
 
 def _was_started(record: PipelineRecord | None) -> bool:
