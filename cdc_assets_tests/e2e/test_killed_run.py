@@ -8,6 +8,7 @@ from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import wait_until
 from cdc_assets_tests.services.workload import Writers
 
+pytestmark = pytest.mark.endurance
 # Small chunks and a slow load: many points at which the run can be killed, none reached by waiting.
 _SLOW = "options: {chunk_mb: 1, max_mb_per_s: 4}\n"
 

@@ -43,6 +43,7 @@ def test_cdc_only_loads_nothing_and_applies_what_comes(case: Case) -> None:
     wait_until(
         lambda: set(case.differences(_TABLES)) == {"scratch"} and _arrived(case),
         what="the changes after the start in the target",
+        seconds=120,
     )
 
 
