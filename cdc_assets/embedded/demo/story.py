@@ -27,7 +27,7 @@ from cdc_assets.wiring import check, drop, find_pipeline, load_definitions, open
 
 START_SECONDS = 300
 STOP_SECONDS = 60
-ARRIVAL_SECONDS = 60
+ARRIVAL_SECONDS = 120
 
 
 class Follow(Protocol):
