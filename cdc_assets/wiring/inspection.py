@@ -19,9 +19,8 @@ from cdc_assets.wiring.parts import (
     open_target,
 )
 
-_PATIENCE_SECONDS = 5
-# Nothing between us and an embedded server can be slow: it answers at once, or does not run.
-_EMBEDDED_PATIENCE_SECONDS = 2
+# Connect's first validation loads the plugin and logs in: seconds on a busy machine.
+_PATIENCE_SECONDS = 10
 
 
 def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
@@ -31,14 +30,10 @@ def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
         Neighbours(
             source=lambda: open_source(pipeline, is_read_only=True),
             target=lambda: open_target(pipeline, is_read_only=True),
-            connect=open_connect(settings, patience_seconds=_patience(settings.is_embedded_connect))
-            if pipeline.mode.captures
-            else None,
+            connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
             secrets=connect_secrets(settings) if pipeline.mode.captures else None,
             is_connect_configured=not settings.is_embedded_connect,
-            kafka=open_kafka(settings, timeout_seconds=_patience(settings.is_embedded_kafka))
-            if pipeline.mode.captures
-            else None,
+            kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
             is_kafka_configured=not settings.is_embedded_kafka,
         ),
         others=load_definitions(settings).pipelines,
@@ -74,7 +69,3 @@ def plan(settings: Settings, pipeline: Pipeline) -> StartPlan:
         secrets=connect_secrets(settings),
         record=open_store(settings).find(pipeline.name),
     )
-
-
-def _patience(is_embedded: bool) -> float:  # noqa: FBT001  the only thing it depends on
-    return _EMBEDDED_PATIENCE_SECONDS if is_embedded else _PATIENCE_SECONDS
