@@ -152,8 +152,8 @@ class Demo:
         self._expect(flow, "that row updated", Look(PROJECTS, f"{PROJECTS.probe} AND status = 'changed'", new))
         flow.change(PROJECTS.delete, old)
         self._expect(flow, "another row deleted", Look(PROJECTS, PROJECTS.probe, old, is_there=False))
-        inserts = Rows(FIRST_NEW_ROW + 1, FIRST_NEW_ROW + 100)
-        counts = flow.change_all(TABLES, Changes(update=Rows(101, 200), delete=Rows(501, 550), insert=inserts))
+        inserts = Rows(FIRST_NEW_ROW + 1, FIRST_NEW_ROW + 20)
+        counts = flow.change_all(TABLES, Changes(update=Rows(101, 120), delete=Rows(501, 510), insert=inserts))
         self._expect(
             flow,
             "{:,} inserts, {:,} updates, {:,} deletes in one transaction over all five tables".format(*counts),
