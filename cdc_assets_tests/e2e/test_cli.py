@@ -34,7 +34,7 @@ class Shell:
     directory: Path
     environment: dict[str, str]
 
-    def run(self, *arguments: str, expect: int = 0, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, expect: int = 0, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(CHECKOUT / "cdc"), *arguments],
             cwd=CHECKOUT,
@@ -53,7 +53,7 @@ class Shell:
     def json(self, *arguments: str, expect: int = 0) -> Any:  # noqa: ANN401  JSON
         return json.loads(self.run(*arguments, "--json", expect=expect).stdout)
 
-    def error(self, *arguments: str, expect: int, timeout: float = 60) -> tuple[str, str]:
+    def error(self, *arguments: str, expect: int, timeout: float = 180) -> tuple[str, str]:
         """Return the sentence and the fix, which are all that is on the standard error output."""
         lines = self.run(*arguments, expect=expect, timeout=timeout).stderr.splitlines()
         assert len(lines) == 2, lines
