@@ -28,6 +28,7 @@ from cdc_assets.wiring import check, drop, find_pipeline, load_definitions, open
 START_SECONDS = 300
 STOP_SECONDS = 60
 ARRIVAL_SECONDS = 120
+_MARKS = {CheckStatus.WARN: "warning", CheckStatus.FAIL: "FAILED"}
 
 
 class Follow(Protocol):
@@ -112,12 +113,12 @@ class Demo:
             checks = check(settings, find_pipeline(load_definitions(settings), PIPELINE))
             for found in checks:
                 if found.status is not CheckStatus.PASS:
-                    self._detail(f"{found.status}: {found.name}: {found.what}")
+                    self._detail(f"{_MARKS[found.status]}: {found.what}")
             failed = [found for found in checks if found.status is CheckStatus.FAIL]
             if failed:
                 raise DemoError(f"the check {failed[0].name} failed: {failed[0].what}", hint=failed[0].fix)
             passed = sum(found.status is CheckStatus.PASS for found in checks)
-            self._detail(f"{passed} of {len(checks)} checks passed, none failed")
+            self._detail(f"{len(checks)} checks: {passed} passed, {len(checks) - passed} warnings, none failed")
 
     def _start(self) -> None:
         settings = self.site.settings
