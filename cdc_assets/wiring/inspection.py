@@ -21,19 +21,24 @@ from cdc_assets.wiring.parts import (
 
 # Connect's first validation loads the plugin and logs in: seconds on a busy machine.
 _PATIENCE_SECONDS = 10
+# Whether an embedded server runs at all is known at once.
+_EMBEDDED_PATIENCE_SECONDS = 2
 
 
 def check(settings: Settings, pipeline: Pipeline) -> tuple[PreflightCheck, ...]:
     """Run every preflight check of a pipeline; StateDatabaseError when there is no state database to ask."""
+    connect_patience = _EMBEDDED_PATIENCE_SECONDS if settings.is_embedded_connect else _PATIENCE_SECONDS
+    kafka_patience = _EMBEDDED_PATIENCE_SECONDS if settings.is_embedded_kafka else _PATIENCE_SECONDS
     return preflight(
         pipeline,
         Neighbours(
             source=lambda: open_source(pipeline, is_read_only=True),
             target=lambda: open_target(pipeline, is_read_only=True),
-            connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
+            connect=open_connect(settings, patience_seconds=connect_patience) if pipeline.mode.captures else None,
+            validator=open_connect(settings, patience_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
             secrets=connect_secrets(settings) if pipeline.mode.captures else None,
             is_connect_configured=not settings.is_embedded_connect,
-            kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS) if pipeline.mode.captures else None,
+            kafka=open_kafka(settings, timeout_seconds=kafka_patience) if pipeline.mode.captures else None,
             is_kafka_configured=not settings.is_embedded_kafka,
         ),
         others=load_definitions(settings).pipelines,

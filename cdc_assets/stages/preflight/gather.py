@@ -33,7 +33,8 @@ Facts = TypeVar("Facts")
 class Neighbours:
     """How each side is reached; what raises here becomes the failed check of that side.
 
-    `connect`, `secrets` and `kafka` are None when only the databases are to be checked.
+    `connect`, `secrets` and `kafka` are None when only the databases are to be checked. `validator`: Connect with more
+    patience, for the validation, which may load a plugin first; `connect` itself when None.
     """
 
     source: Callable[[], SourceDatabase]
@@ -43,6 +44,7 @@ class Neighbours:
     is_connect_configured: bool
     kafka: KafkaCluster | None = None
     is_kafka_configured: bool = False
+    validator: ConnectCluster | None = None
 
 
 def gather(
@@ -130,7 +132,7 @@ def _connect(
     # Connect logs in for real: with a source that is away it would only repeat that.
     if secrets is None or not is_source_reached or SOURCE_CLASS not in {plugin.class_name for plugin in plugins}:
         return ConnectFacts(plugins)
-    problems = _read(lambda: _validate(pipeline, connect, secrets))
+    problems = _read(lambda: _validate(pipeline, neighbours.validator or connect, secrets))
     return ConnectFacts(plugins, (str(problems),) if isinstance(problems, CdcAssetsError) else problems)
 
 
