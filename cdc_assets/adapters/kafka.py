@@ -14,7 +14,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
     OffsetSpec,
     ResourceType,
 )
-from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
+from tenacity import RetryError, Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from cdc_assets.model.errors import KafkaError
 from cdc_assets.planning.names import consumer_group
@@ -116,24 +116,47 @@ class Kafka:
         return tuple(sorted(group for group in found if group.startswith(prefix)))
 
     def _require_kept(self, topics: Sequence[str]) -> None:
-        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
-        for resource, future in self._admin.describe_configs(resources, request_timeout=self._timeout).items():
-            settings = self._result(future, f"settings of topic {resource.name} are not known")
-            assert settings is not None  # noqa: S101  nothing is tolerated
-            wrong = {key: settings[key].value for key, value in _KEPT.items() if settings[key].value != value}
+        # A broker may not know for a moment what the controller has just made.
+        known = Retrying(
+            stop=stop_after_delay(self._timeout),
+            wait=wait_fixed(0.2),
+            retry=retry_if_not_result(lambda found: len(found) == len(set(topics))),
+        )
+        try:
+            described = known(self._describe, topics)
+        except RetryError as error:
+            missing = sorted(set(topics) - set(error.last_attempt.result()))
+            raise KafkaError(
+                f"topics are made but not known after {self._timeout:.0f} s: {', '.join(missing)}",
+                hint="see the log of the Kafka broker, then start again",
+            ) from error
+        for topic, (settings, partitions) in described.items():
+            wrong = {key: settings[key] for key, value in _KEPT.items() if settings[key] != value}
             if wrong:
                 shown = ", ".join(f"{key}={value}" for key, value in wrong.items())
                 raise KafkaError(
-                    f"topic {resource.name} could lose records: {shown}",
+                    f"topic {topic} could lose records: {shown}",
                     hint=f"set {', '.join(f'{key}={_KEPT[key]}' for key in wrong)} on the topic",
                 )
-        listed = self._call(lambda: self._admin.list_topics(timeout=self._timeout)).topics
-        for topic in topics:
-            if len(listed[topic].partitions) != 1:
+            if partitions != 1:
                 raise KafkaError(
-                    f"topic {topic} has {len(listed[topic].partitions)} partitions: changes would lose their order",
+                    f"topic {topic} has {partitions} partitions: changes would lose their order",
                     hint="delete the topic if nothing of it is needed, or start the pipeline anew after ./cdc drop",
                 )
+
+    def _describe(self, topics: Sequence[str]) -> dict[str, tuple[dict[str, str | None], int]]:
+        """Settings and number of partitions of the topics that the broker knows by now."""
+        resources = [ConfigResource(ResourceType.TOPIC, topic) for topic in topics]
+        asked = self._admin.describe_configs(resources, request_timeout=self._timeout)
+        listed = self._call(lambda: self._admin.list_topics(timeout=self._timeout)).topics
+        found = {}
+        for resource, future in asked.items():
+            what = f"settings of topic {resource.name} are not known"
+            entries = self._result(future, what, tolerated=_ABSENT)
+            if entries is not None and resource.name in listed:
+                settings = {key: entry.value for key, entry in entries.items()}
+                found[resource.name] = (settings, len(listed[resource.name].partitions))
+        return found
 
     def _call(self, ask: Callable[[], _Result]) -> _Result:
         try:

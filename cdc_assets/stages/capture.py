@@ -122,9 +122,7 @@ def _start(context: StageContext, names: PipelineNames, config: Mapping[str, str
         raise check.error()
     context.lease.check()
     context.connect.resume(names.source_connector)
-    context.log(
-        f"Step 2: Source connector {names.source_connector} started on {check.what.removeprefix('replication ')}"
-    )
+    context.log(f"Step 2: Source connector {names.source_connector} started; {check.what}")
 
 
 def require_resync(lease: Lease, pipeline: Pipeline, record: PipelineRecord, error: CdcAssetsError) -> None:

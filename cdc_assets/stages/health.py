@@ -208,10 +208,13 @@ def _is_looked_after(pipeline: Pipeline, record: PipelineRecord) -> bool:
 
 
 def _startable(facts: StreamFacts) -> Mapping[str, ConnectorReport]:
-    """The connectors whose start would lose nothing: the source only on a usable slot, a sink not over a gap."""
+    """The connectors whose start would lose nothing: the source only on a usable slot, a sink not over a gap.
+
+    Nor the source when no table is left that may flow: after a gap only a new load makes sense, however the slot looks.
+    """
     found = {}
     source = facts.reports.get(facts.source_connector)
-    if source is not None and facts.slot is not None and facts.slot.is_usable:
+    if source is not None and facts.sinks and facts.slot is not None and facts.slot.is_usable:
         found[facts.source_connector] = source
     for sink in facts.sinks.values():
         report = facts.reports.get(sink)

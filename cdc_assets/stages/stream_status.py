@@ -81,7 +81,18 @@ def status_changes(pipeline: Pipeline, record: PipelineRecord, seen: Look) -> tu
         for table in record.tables:
             if table.source_table in seen.facts.sinks:
                 changes += _table_changes(table, seen)
+    if _is_given_up(record, seen):
+        return tuple(changes)
     return (*changes, *_pipeline_changes(record, seen))
+
+
+def _is_given_up(record: PipelineRecord, seen: Look) -> bool:
+    """Whether the gap is recorded and no table may flow: that connectors stand follows from it, the cause stays."""
+    return (
+        record.cdc_status is CdcStatus.ERROR
+        and not seen.facts.sinks
+        and any(table.state is TableState.RESYNC_REQUIRED for table in record.tables)
+    )
 
 
 def _gone_changes(pipeline: Pipeline, record: PipelineRecord, seen: Look) -> list[StatusChange]:

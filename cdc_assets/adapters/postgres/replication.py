@@ -15,7 +15,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one
 from cdc_assets.adapters.postgres.snapshot import HeldSnapshot
-from cdc_assets.model.errors import SlotError, SourceAwayError, SourceError
+from cdc_assets.model.errors import CdcAssetsError, SlotError, SourceAwayError, SourceError
 from cdc_assets.model.position import Lsn
 from cdc_assets.ports.clock import Clock
 
@@ -37,9 +37,8 @@ def slot_snapshot(
         exported, lsn = _make_slot(sessions, replication, slot, deadline=deadline, clock=clock, on_wait=on_wait)
         try:
             snapshot = HeldSnapshot.hold(sessions, exported, lsn, opened_at=clock.now())
-        except BaseException:
-            with sessions.translated(f"slot {slot} cannot be dropped"):
-                replication.execute(sql.SQL("DROP_REPLICATION_SLOT {} WAIT").format(sql.Identifier(slot)))
+        except BaseException as cause:
+            _drop_again(replication, slot, cause)
             raise
     finally:
         replication.close()
@@ -47,6 +46,20 @@ def slot_snapshot(
         yield snapshot
     finally:
         snapshot.close()
+
+
+def _drop_again(replication: Connection, slot: str, cause: BaseException) -> None:
+    """Drop the slot whose view could not be held; SourceError naming both troubles when that fails too."""
+    try:
+        replication.execute(sql.SQL("DROP_REPLICATION_SLOT {} WAIT").format(sql.Identifier(slot)))
+    except psycopg.Error as error:
+        if not isinstance(cause, Exception):
+            return  # an interrupt goes on as what it is; the slot's name is recorded
+        first = cause.message if isinstance(cause, CdcAssetsError) else type(cause).__name__
+        raise SourceError(
+            f"{first}; slot {slot}, made for it, could not be dropped ({type(error).__name__}) and keeps WAL",
+            hint=f"./cdc drop the pipeline, or on the source: SELECT pg_drop_replication_slot('{slot}')",
+        ) from cause
 
 
 @contextmanager
