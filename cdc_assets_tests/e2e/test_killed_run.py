@@ -26,6 +26,11 @@ def _source_connector_without_all_sinks(case: Case) -> bool:
     return record["debezium_connector_name"] in names and len(sinks) < len(case.installation.tables(case.name))
 
 
+def _has_died(case: Case) -> bool:
+    events = case.installation.events(case.name)
+    return any(event["field"] == "run" and (event["cause"] or "").startswith("RUN_DIED") for event in events)
+
+
 @pytest.mark.parametrize(
     "reached", [_some_rows_loaded, _source_connector_without_all_sinks], ids=["while-loading", "between-connectors"]
 )
@@ -37,7 +42,7 @@ def test_a_killed_run_is_noticed_and_its_work_continued(case: Case, reached: Cal
         wait_until(lambda: reached(case), what="the point at which to kill", seconds=120)
         case.installation.kill_run(case.name)
         wait_until(
-            lambda: any(event["new_value"] == "RUN_DIED" for event in case.installation.events(case.name)),
+            lambda: _has_died(case),
             what="RUN_DIED among the events",
             seconds=30,
         )
