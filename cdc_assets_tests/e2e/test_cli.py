@@ -267,7 +267,6 @@ def test_a_start_without_a_daemon_ends_after_half_a_minute_and_says_why(shell: S
     assert "./cdc up" in fix
 
 
-@pytest.mark.endurance  # its 20 s are too few for an interpreter on a busy machine
 @pytest.mark.parametrize(("arguments", "seen", "code"), [(("status", "-w"), "sales", 0), (("start",), "STARTING", 130)])
 def test_ctrl_c_ends_the_waiting_and_nothing_else(
     shell: Shell, arguments: tuple[str, ...], seen: str, code: int

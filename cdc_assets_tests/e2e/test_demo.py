@@ -30,7 +30,6 @@ def home() -> Iterator[Home]:
         made.cdc("down")
 
 
-@pytest.mark.endurance  # .ci/run runs the demo itself; this takes minutes
 def test_once_it_proves_the_copy_and_leaves_nothing_running(home: Home) -> None:
     before = _work_tree()
     done = home.cdc("demo", "--once")
@@ -50,7 +49,6 @@ def test_once_it_proves_the_copy_and_leaves_nothing_running(home: Home) -> None:
         assert password.read_text() not in done.stdout
 
 
-@pytest.mark.endurance  # .ci/run runs the demo itself; this takes minutes
 def test_again_it_begins_anew_and_writes_until_it_is_stopped(home: Home) -> None:
     with subprocess.Popen(
         [str(checkout() / "cdc"), "demo"],

@@ -4,7 +4,6 @@ Seen red with the slot made after the load: rows missing, surplus and stale in s
 """
 
 import psycopg
-import pytest
 
 from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import wait_until
@@ -35,7 +34,6 @@ def _no_placeholder(case: Case) -> None:
     assert count == 0
 
 
-@pytest.mark.endurance
 def test_stop_and_start_resume_without_a_reload(case: Case) -> None:
     case.installation.cdc("start", case.name)
     before = case.installation.tables(case.name)

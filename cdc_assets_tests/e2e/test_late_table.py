@@ -4,14 +4,12 @@ Seen red with the failed table left out of the source connector's tables: its ch
 """
 
 import psycopg
-import pytest
 from psycopg import sql
 
 from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import wait_until
 from cdc_assets_tests.services.workload import TABLES, Writers
 
-pytestmark = pytest.mark.endurance
 _TRAP = """
 CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused by the test'; END $$;
 CREATE FUNCTION public.set_trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
