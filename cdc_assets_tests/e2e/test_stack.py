@@ -158,8 +158,9 @@ def test_ctrl_c_stops_a_stack_in_the_foreground(home: Home) -> None:
     assert home.processes() == []
 
 
-def test_down_without_a_stack_says_so(home: Home) -> None:
-    done = home.cdc("down")
+def test_down_without_a_stack_says_so() -> None:
+    with temporary_home() as empty:
+        done = empty.cdc("down")
     assert done.returncode == 0
     assert "Nothing runs" in done.stdout
 
