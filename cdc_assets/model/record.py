@@ -1,8 +1,8 @@
 """What the state tables say: rows of `pipelines`, `pipeline_tables` and `pipeline_events` as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 from uuid import UUID
 
@@ -68,7 +68,7 @@ class PipelineRecord:
     `served_version`: the newest intent version that was taken to its end; `attempt`: how often, and last `asked_at`, a
     run was asked for the version now unserved; `suffix`: the random end of every outside name of this generation, None
     before the first start. `lease_holder`, `lease_expires_at`, `lease_epoch`, `lease_serves`: who works on it now
-    (`lease_is_live`, by the database's clock) or did last, and for which intent version.
+    (`lease_is_live`, by the database's clock, with `lease_time_left`) or did last, and for which intent version.
     """
 
     id: UUID
@@ -101,6 +101,7 @@ class PipelineRecord:
     lease_holder: str | None = None
     lease_expires_at: datetime | None = None
     lease_is_live: bool = False
+    lease_time_left: timedelta | None = field(default=None, compare=False)
     lease_serves: int | None = None
     lease_taken_at: datetime | None = None
 

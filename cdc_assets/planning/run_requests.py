@@ -12,6 +12,8 @@ from cdc_assets.model.status import Intent
 
 MAX_ATTEMPTS = 4  # The first run and three more after deaths.
 _PAUSE = timedelta(seconds=5)
+# A holder renews four times in a lease's life: with less than this left it has missed one renewal.
+_SILENT_BELOW = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,12 @@ Decision = Wait | AskRun | StopIdle | GiveUp
 def run_key(pipeline: str, version: int, attempt: int) -> str:
     """The key under which Dagster starts at most one run."""
     return f"{pipeline}:{version}:{attempt}"
+
+
+def is_silent(record: PipelineRecord, lease_duration: timedelta) -> bool:
+    """Whether the holder of a live lease has missed a renewal: it is dead soon, or it speaks again."""
+    left = record.lease_time_left
+    return record.lease_is_live and left is not None and left < lease_duration * _SILENT_BELOW
 
 
 def decide(  # noqa: PLR0911  one return a rule, in the order in which they hold

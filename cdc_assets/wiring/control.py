@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.errors import CdcAssetsError, LeaseHeldError, RunDiedError, UnknownPipelineError
 from cdc_assets.model.pipeline import Definitions, Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import Intent
-from cdc_assets.planning.run_requests import AskRun, GiveUp, StopIdle, Wait, decide, run_key
+from cdc_assets.planning.run_requests import AskRun, GiveUp, StopIdle, Wait, decide, is_silent, run_key
 from cdc_assets.ports.runs import RunLookup
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
@@ -71,7 +73,7 @@ def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]
     for pipeline in definitions.pipelines:
         store.ensure_pipeline(pipeline)
     wishes: list[RunWish] = []
-    for record in store.list_pipelines():
+    for record in _settled_records(store):
         defined = definitions.find(record.name)
         if defined is None:
             continue
@@ -79,6 +81,20 @@ def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]
         if wish is not None:
             wishes.append(wish)
     return tuple(wishes)
+
+
+def _settled_records(store: PipelineStore) -> tuple[PipelineRecord, ...]:
+    """Read the pipelines; a holder fallen silent is waited for to speak or to be dead.
+
+    The next tick is seconds away: a death just after this one would be noticed a whole tick too late.
+    """
+    life = store.lease_duration()
+    return Retrying(
+        stop=stop_after_delay(life),
+        wait=wait_fixed(0.5),
+        retry=retry_if_result(lambda records: any(is_silent(record, life) for record in records)),
+        retry_error_callback=lambda _state: store.list_pipelines(),
+    )(store.list_pipelines)
 
 
 def _reconcile_one(

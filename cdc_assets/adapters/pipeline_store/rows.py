@@ -17,6 +17,7 @@ LEASE_IS_LIVE = and_(
     pipeline_leases.c.released_at.is_(None),
     func.coalesce(pipeline_leases.c.expires_at > func.clock_timestamp(), False),
 ).label("lease_is_live")
+_LEASE_TIME_LEFT = (pipeline_leases.c.expires_at - func.clock_timestamp()).label("lease_time_left")
 
 
 def read_pipelines(connection: Connection, name: str | None = None) -> tuple[PipelineRecord, ...]:
@@ -29,6 +30,7 @@ def read_pipelines(connection: Connection, name: str | None = None) -> tuple[Pip
             pipeline_leases.c.serves.label("lease_serves"),
             pipeline_leases.c.acquired_at.label("lease_taken_at"),
             pipeline_leases.c.expires_at.label("lease_expires_at"),
+            _LEASE_TIME_LEFT,
             LEASE_IS_LIVE,
         )
         .join_from(pipelines, pipeline_leases)

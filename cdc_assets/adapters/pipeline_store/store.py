@@ -36,7 +36,7 @@ from cdc_assets.model.status import (
     is_aim_reached,
 )
 
-LEASE_DURATION = timedelta(seconds=10)
+LEASE_DURATION = timedelta(seconds=8)
 _AT_WORK = frozenset({CdcStatus.STARTING, CdcStatus.RUNNING, CdcStatus.PAUSED})
 _log = structlog.get_logger(__name__)
 

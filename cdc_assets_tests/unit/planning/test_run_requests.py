@@ -7,7 +7,17 @@ from uuid import UUID
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
-from cdc_assets.planning.run_requests import MAX_ATTEMPTS, AskRun, Decision, GiveUp, StopIdle, Wait, decide, run_key
+from cdc_assets.planning.run_requests import (
+    MAX_ATTEMPTS,
+    AskRun,
+    Decision,
+    GiveUp,
+    StopIdle,
+    Wait,
+    decide,
+    is_silent,
+    run_key,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 WANTED = PipelineRecord(
@@ -104,6 +114,16 @@ def test_a_stop_waits_until_the_run_has_let_go() -> None:
 
 def test_a_new_wish_waits_for_the_run_of_the_old_one() -> None:
     assert _decide(replace(WANTED, lease_is_live=True, lease_serves=2)) == Wait()
+
+
+def test_a_holder_is_silent_when_a_renewal_is_missing() -> None:
+    left = {seconds: replace(AT_WORK, lease_time_left=timedelta(seconds=seconds)) for seconds in (7.9, 4.9, 4.7, 0.1)}
+    assert [seconds for seconds, record in left.items() if is_silent(record, timedelta(seconds=8))] == [4.7, 0.1]
+
+
+def test_nobody_is_silent_without_a_live_lease() -> None:
+    assert not is_silent(WANTED, timedelta(seconds=8))
+    assert not is_silent(replace(LEASE_RAN_OUT, lease_time_left=timedelta(seconds=-1)), timedelta(seconds=8))
 
 
 def test_a_run_key_names_version_and_attempt() -> None:
