@@ -61,6 +61,12 @@ def test_a_start_never_meets_a_stored_offset_and_never_retries_in_place() -> Non
     assert config["slot.name"] == config["publication.name"] == "cdc_shop_1_abc123"
 
 
+def test_a_deleted_row_is_one_record() -> None:
+    config = _source(CapturedTable(TableName("public", "t")))
+    assert config["tombstones.on.delete"] == "false"
+    assert config["skipped.operations"] == "none"
+
+
 @pytest.mark.parametrize("name", ["t", "We ird", "Größe", "a.b", "😀"])
 def test_topic_names_stay_the_same_at_every_start(name: str) -> None:
     config = _source(CapturedTable(TableName("public", name)))
