@@ -14,6 +14,7 @@ from cdc_assets.cli import rendering
 from cdc_assets.cli.follow import LoadMeter, follow, shown
 from cdc_assets.model.errors import UnknownPipelineError
 from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
+from cdc_assets.model.pipeline_document import Json, pipeline_documents, record_document
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import PipelineStatus
@@ -196,7 +197,7 @@ def _follow(
             raise typer.Exit(INTERRUPTED) from None
     if as_json:
         definition = wiring.load_definitions(settings).find(record.name)
-        rendering.print_json(rendering.record_json(record, definition))
+        rendering.print_json(record_document(record, definition))
     elif no_wait:
         typer.echo(f"{record.name}: {record.intent} was asked for (status {record.status})")
     else:
@@ -217,34 +218,12 @@ def _status_json(settings: Settings, store: PipelineStore, name: str | None) -> 
     return pipelines if name is None else pipelines[0]
 
 
-def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) -> list[rendering.Json]:
-    definitions = wiring.load_definitions(settings)
-    records = {record.name: record for record in store.list_pipelines()}
-    invalid = {each.name: each for each in definitions.invalid}
-    known = records.keys() | _defined(definitions)
-    return [
-        _pipeline_json(each, records.get(each), definitions.find(each), invalid.get(each))
-        for each in sorted(known)
-        if name in {None, each}
-    ]
-
-
-def _pipeline_json(
-    name: str, record: PipelineRecord | None, definition: Pipeline | None, invalid: InvalidDefinition | None
-) -> rendering.Json:
-    if definition is None and invalid is not None:
-        shown_invalid = rendering.invalid_json(invalid)
-        return shown_invalid if record is None else {**rendering.record_json(record, None), **_overlay(shown_invalid)}
-    if record is not None:
-        return rendering.record_json(record, definition)
-    if definition is None:
+def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) -> list[Json]:
+    documents = pipeline_documents(wiring.load_definitions(settings), store.list_pipelines())
+    found = [document for document in documents if name in {None, document["name"]}]
+    if name is not None and not found:
         raise UnknownPipelineError(f"pipeline {name} is gone", hint="look at ./cdc status")
-    return rendering.unrecorded_json(definition)
-
-
-def _overlay(invalid: rendering.Json) -> rendering.Json:
-    """What a bad file changes of a recorded pipeline: its word and its error; the rest is still true."""
-    return {key: invalid[key] for key in ("status", "last_error", "last_error_code")}
+    return found
 
 
 def _status_view(settings: Settings, store: PipelineStore, meter: LoadMeter, name: str | None) -> RenderableType:

@@ -1,10 +1,8 @@
-"""How values look on a terminal, and as JSON: the same keys as the state tables and the HTTP API."""
+"""How values look on a terminal, and as JSON."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
 import typer
 from rich.console import Console, Group, RenderableType
@@ -12,14 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cdc_assets.model.errors import CdcAssetsError
-from cdc_assets.model.pipeline import Endpoint, InvalidDefinition, Pipeline
+from cdc_assets.model.pipeline_document import Json
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
-from cdc_assets.model.record import PipelineRecord, TableRecord
 from cdc_assets.model.report import RemovalReport
 from cdc_assets.model.status import PipelineStatus
 from cdc_assets.planning.start_plan import StartPlan
 
-Json = dict[str, Any]
 _STYLES = {
     PipelineStatus.RUNNING: "green",
     PipelineStatus.COMPLETED: "green",
@@ -65,69 +61,6 @@ def split_sentence(sentence: str) -> tuple[str, str]:
     return what, fix
 
 
-def record_json(record: PipelineRecord, definition: Pipeline | None) -> Json:
-    """Return a recorded pipeline under the names of the state tables."""
-    return {
-        "id": str(record.id),
-        "name": record.name,
-        "mode": record.mode,
-        "status": record.status,
-        "full_load_status": record.full_load_status,
-        "cdc_status": record.cdc_status,
-        "full_load_completed_at": _time(record.full_load_completed_at),
-        "full_load_lsn": None if record.full_load_lsn is None else str(record.full_load_lsn),
-        "generation": record.generation,
-        "debezium_connector_name": record.debezium_connector_name,
-        "sink_connector_name": record.sink_connector_name,
-        "slot_name": record.slot_name,
-        "publication_name": record.publication_name,
-        "intent": record.intent,
-        "intent_version": record.intent_version,
-        "last_error": record.last_error,
-        "last_error_code": record.last_error_code,
-        "last_error_at": _time(record.last_error_at),
-        "failed_step": record.failed_step,
-        "created_at": _time(record.created_at),
-        "updated_at": _time(record.updated_at),
-        "source": None if definition is None else _endpoint(definition.source),
-        "target": None if definition is None else _endpoint(definition.target),
-        "tables": [_table_json(table) for table in record.tables],
-    }
-
-
-def unrecorded_json(definition: Pipeline) -> Json:
-    """Return a pipeline that no daemon has recorded yet."""
-    return {
-        "name": definition.name,
-        "mode": definition.mode,
-        "status": PipelineStatus.NOT_STARTED,
-        "full_load_status": "NOT_STARTED",
-        "cdc_status": "NOT_STARTED",
-        "full_load_completed_at": None,
-        "last_error": None,
-        "updated_at": None,
-        "source": _endpoint(definition.source),
-        "target": _endpoint(definition.target),
-        "tables": [
-            {"name": mapping.source.name, "target_table": mapping.target.name, "state": "NOT_STARTED"}
-            for mapping in definition.tables
-        ],
-    }
-
-
-def invalid_json(invalid: InvalidDefinition) -> Json:
-    """Return a pipeline whose file cannot be used."""
-    return {
-        "name": invalid.name,
-        "status": PipelineStatus.INVALID,
-        "full_load_status": None,
-        "cdc_status": None,
-        "last_error": "; ".join(invalid.problems),
-        "last_error_code": "DEFINITION_INVALID",
-        "tables": [],
-    }
-
-
 def plan_json(plan: StartPlan) -> Json:
     """Return a plan under its own names."""
     return {
@@ -149,32 +82,6 @@ def plan_json(plan: StartPlan) -> Json:
         "ddl": list(plan.ddl),
         "connectors": {name: dict(config) for name, config in plan.connectors.items()},
     }
-
-
-def _table_json(table: TableRecord) -> Json:
-    return {
-        "name": table.source_table,
-        "target_table": table.target_table,
-        "state": table.state,
-        "intent": table.intent,
-        "rows_loaded": table.rows_loaded,
-        "rows_estimated": table.rows_estimated,
-        "bytes_loaded": table.bytes_loaded,
-        "load_lsn": None if table.load_lsn is None else str(table.load_lsn),
-        "topic": table.topic,
-        "sink_connector_name": table.sink_connector_name,
-        "last_error": table.last_error,
-        "last_error_code": table.last_error_code,
-        "updated_at": _time(table.updated_at),
-    }
-
-
-def _endpoint(endpoint: Endpoint) -> Json:
-    return {"connection": endpoint.connection.name, "database": endpoint.database, "schema": endpoint.schema}
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 def status_table(pipelines: Iterable[Json]) -> RenderableType:
