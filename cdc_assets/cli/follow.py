@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from tenacity import Retrying, retry_if_result, stop_after_delay, stop_never, wait_fixed
 
 from cdc_assets import wiring
-from cdc_assets.model.errors import IntentChangedError, NotTakenUpError, WaitTimeoutError
+from cdc_assets.model.errors import IntentChangedError, WaitTimeoutError
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import LoadProgress
 from cdc_assets.model.status import FullLoadStatus
@@ -103,7 +103,7 @@ def follow(
         if is_done(record):
             return record
         if time.monotonic() - begun > _TAKEN_UP_SECONDS and not record.lease_is_live:
-            _require_daemon(settings, asked.name)
+            wiring.require_daemon(settings, f"what was asked of pipeline {asked.name}")
         return None
 
     waiting = Retrying(
@@ -119,16 +119,6 @@ def follow(
             hint=f"it goes on: watch it with ./cdc status {asked.name} --watch",
         )
     return found
-
-
-def _require_daemon(settings: Settings, name: str) -> None:
-    age = wiring.daemon_age(settings)
-    if age is None or age > _TAKEN_UP_SECONDS:
-        seen = "none has ever been seen" if age is None else f"its last sign is {age:.0f} s old"
-        raise NotTakenUpError(
-            f"no Dagster daemon takes up what was asked of pipeline {name}: {seen}",
-            hint="start the stack with ./cdc up; the request is kept and taken up then",
-        )
 
 
 def shown(settings: Settings, console: Console, *, is_quiet: bool) -> AbstractContextManager[Show]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from cdc_assets.embedded import jars
+from cdc_assets.embedded.api import api_url
 from cdc_assets.embedded.stack import Stack
 from cdc_assets.embedded.supervisor import StopRequested, end_supervisor, make_home
 from cdc_assets.model.errors import CdcAssetsError, EmbeddedStackError
@@ -76,6 +77,7 @@ def addresses(settings: Settings) -> list[str]:
         f"Kafka            {settings.kafka_bootstrap}",
         f"Kafka Connect    {settings.connect_url}",
         f"Dagster          http://{settings.ui_host}:{settings.ui_port}",
+        f"HTTP API         {api_url(settings)}",
         f"Logs             {settings.logs_dir}",
     ]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from cdc_assets.embedded.api import api_server, api_url
 from cdc_assets.embedded.connect import Worker
 from cdc_assets.embedded.dagster import DagsterServers
 from cdc_assets.embedded.distribution import Distribution, bytes_to_fetch, ensure_distribution
@@ -105,7 +106,8 @@ class Stack:
         code_server = dagster.code_server()
         supervisor.launch(code_server)
         supervisor.await_ready()
-        supervisor.start(dagster.webserver(), dagster.daemon())
+        self.report(f"Starting the HTTP API on {api_url(settings)}")
+        supervisor.start(dagster.webserver(), dagster.daemon(), api_server(settings, dagster.environment()))
         problem = dagster.load_error()
         if problem:
             raise EmbeddedStackError(
@@ -188,7 +190,10 @@ class Stack:
 
     def _refuse_taken_ports(self) -> None:
         settings = self.settings
-        wanted = [("ui", settings.ui_host, settings.ui_port, "CDC_UI_PORT")]
+        wanted = [
+            ("ui", settings.ui_host, settings.ui_port, "CDC_UI_PORT"),
+            ("api", settings.api_host, settings.api_port, "CDC_API_PORT"),
+        ]
         if settings.is_embedded_postgres:
             wanted.append(("state database", "127.0.0.1", settings.embedded_pg_port, "CDC_EMBEDDED_PG_PORT"))
         if settings.is_embedded_kafka:

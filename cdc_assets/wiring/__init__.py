@@ -2,11 +2,12 @@
 
 from cdc_assets.wiring.control import RunWish, find_pipeline, reconcile, request_start, request_stop
 from cdc_assets.wiring.health import observe_health
-from cdc_assets.wiring.inspection import check, plan
-from cdc_assets.wiring.orchestrator import CurrentStack, current_stack, daemon_age, reload_code_location
+from cdc_assets.wiring.inspection import check, plan, read_lag
+from cdc_assets.wiring.orchestrator import CurrentStack, current_stack, daemon_age, reload_code_location, require_daemon
 from cdc_assets.wiring.parts import load_definitions, load_settings, migrate, open_store
 from cdc_assets.wiring.removal import drop
 from cdc_assets.wiring.run import sync
+from cdc_assets.wiring.vital_signs import vital_signs
 
 __all__ = [
     "CurrentStack",
@@ -22,9 +23,12 @@ __all__ = [
     "observe_health",
     "open_store",
     "plan",
+    "read_lag",
     "reconcile",
     "reload_code_location",
     "request_start",
     "request_stop",
+    "require_daemon",
     "sync",
+    "vital_signs",
 ]

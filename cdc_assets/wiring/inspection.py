@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 
+from cdc_assets.model.errors import UnknownPipelineError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.preflight import PreflightCheck
 from cdc_assets.planning.start_plan import StartPlan
 from cdc_assets.settings import Settings
 from cdc_assets.stages.context import StageContext
+from cdc_assets.stages.lag import Lag
+from cdc_assets.stages.lag import read_lag as lag
 from cdc_assets.stages.plan import plan as plan_start
 from cdc_assets.stages.preflight import Neighbours, preflight
+from cdc_assets.wiring.control import find_pipeline
 from cdc_assets.wiring.parts import (
     connect_secrets,
     load_definitions,
@@ -62,6 +66,19 @@ def preflight_checks(settings: Settings, pipeline: Pipeline, context: StageConte
         ),
         others=load_definitions(settings).pipelines,
         record=context.lease.check(),
+    )
+
+
+def read_lag(settings: Settings, name: str) -> Lag:
+    """How far a pipeline's stream is behind; UnknownPipelineError while it was never recorded."""
+    record = open_store(settings).find(name)
+    if record is None:
+        raise UnknownPipelineError(f"pipeline {name} was never recorded", hint="wait a moment, or start it")
+    return lag(
+        record,
+        source=open_source(find_pipeline(load_definitions(settings), name), is_read_only=True),
+        connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
+        kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS),
     )
 
 

@@ -5,9 +5,11 @@ from datetime import datetime
 
 from cdc_assets.adapters.dagster_client import DagsterClient
 from cdc_assets.adapters.system_clock import SystemClock
+from cdc_assets.model.errors import NotTakenUpError
 from cdc_assets.settings import Settings, inherited_environment
 
 LOCATION = "cdc_assets"
+_SILENT_SECONDS = 30
 _STACK_ID = "CDC_STACK_ID"
 
 
@@ -27,6 +29,17 @@ def current_stack() -> CurrentStack:
 def daemon_age(settings: Settings) -> float | None:
     """Seconds since a Dagster daemon gave a sign of life; None when none ever did, StateDatabaseError when unknown."""
     return _client(settings).daemon_age()
+
+
+def require_daemon(settings: Settings, what: str) -> None:
+    """Raise NotTakenUpError unless a Dagster daemon lives that takes up `what`; it would tick every few seconds."""
+    age = daemon_age(settings)
+    if age is None or age > _SILENT_SECONDS:
+        seen = "none has ever been seen" if age is None else f"its last sign is {age:.0f} s old"
+        raise NotTakenUpError(
+            f"no Dagster daemon takes up {what}: {seen}",
+            hint="start the stack with ./cdc up; what was asked for is kept and taken up then",
+        )
 
 
 def reload_code_location(settings: Settings) -> None:

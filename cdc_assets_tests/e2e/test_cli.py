@@ -87,6 +87,7 @@ def bare_shell(tmp_path: Path) -> Shell:
         "CDC_EMBEDDED_KAFKA_PORT": str(free_port()),
         "CDC_EMBEDDED_PG_PORT": str(free_port()),
         "CDC_UI_PORT": str(free_port()),
+        "CDC_API_PORT": str(free_port()),
     }
     return Shell(tmp_path, environment)
 

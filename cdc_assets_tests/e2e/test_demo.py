@@ -15,7 +15,7 @@ from cdc_assets.settings import checkout
 from cdc_assets_tests.services.home import Home, temporary_home
 from cdc_assets_tests.services.servers import Databases
 
-PORTS = ("EMBEDDED_PG", "EMBEDDED_KAFKA", "EMBEDDED_CONNECT", "UI", "DEMO_SOURCE", "DEMO_TARGET")
+PORTS = ("EMBEDDED_PG", "EMBEDDED_KAFKA", "EMBEDDED_CONNECT", "UI", "API", "DEMO_SOURCE", "DEMO_TARGET")
 SEED = (
     "SELECT name, status, full_load_status, cdc_status, full_load_completed_at IS NOT NULL, updated_at IS NOT NULL"
     " FROM pipelines WHERE name = 'final_test2'"

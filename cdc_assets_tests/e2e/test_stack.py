@@ -22,7 +22,7 @@ from cdc_assets_tests.services.home import Home, temporary_home
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Home]:
-    with temporary_home("EMBEDDED_PG", "EMBEDDED_KAFKA", "EMBEDDED_CONNECT", "UI") as made:
+    with temporary_home("EMBEDDED_PG", "EMBEDDED_KAFKA", "EMBEDDED_CONNECT", "UI", "API") as made:
         yield made
         made.cdc("down")
 
@@ -42,6 +42,8 @@ def eventually(seconds: float = 30) -> Retrying:
 def test_detached_it_returns_when_every_server_answers(up: Home) -> None:
     assert requests.get(f"{up.connect_url}/connectors", timeout=10).ok
     assert requests.get(f"http://127.0.0.1:{up.ports['CDC_UI_PORT']}/server_info", timeout=10).ok
+    health = requests.get(f"http://127.0.0.1:{up.ports['CDC_API_PORT']}/health", timeout=30)
+    assert (health.status_code, health.json()) == (200, {"status": "healthy"})
     with psycopg.connect(up.settings().database_url) as session:
         found = session.execute("SELECT count(*) > 5 FROM pg_tables WHERE schemaname = 'dagster'").fetchone()
     assert found == (True,)

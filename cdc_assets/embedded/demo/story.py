@@ -11,6 +11,7 @@ from typing import Protocol
 
 import psycopg
 
+from cdc_assets.embedded.api import api_url
 from cdc_assets.embedded.demo.flow import Changes, Flow, Look, Rows
 from cdc_assets.embedded.demo.narration import StartNarration
 from cdc_assets.embedded.demo.sample import FIRST_NEW_ROW, PROJECTS, TABLES
@@ -195,6 +196,7 @@ class Demo:
         ports = site.ports
         self.report("\nEverything runs. While it does:")
         self._detail(f"Dagster's page     http://{settings.ui_host}:{settings.ui_port}")
+        self._detail(f"HTTP API           {api_url(settings)}/docs")
         for side, role, tables in (
             ("source", SOURCE_ROLE, "public.projects_simple"),
             ("target", TARGET_ROLE, "dbo.projects_simple"),
