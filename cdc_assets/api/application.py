@@ -5,7 +5,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from cdc_assets.api import health, metrics, pipelines
+from cdc_assets.api import definitions, health, metrics, pipelines
 from cdc_assets.api.access import LOOPBACK_NAMES, require_same_origin, require_token
 from cdc_assets.api.problems import PROBLEM_RESPONSES, register_problems
 from cdc_assets.settings import Settings
@@ -29,6 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
     guarded = [Depends(require_token), Depends(require_same_origin)]
     app.include_router(health.router)
     app.include_router(pipelines.router, dependencies=guarded, responses=PROBLEM_RESPONSES)
+    app.include_router(definitions.router, dependencies=guarded, responses=PROBLEM_RESPONSES)
     app.include_router(metrics.router, dependencies=guarded, responses=PROBLEM_RESPONSES)
     app.add_api_route(
         _DOCUMENT, lambda: JSONResponse(app.openapi()), dependencies=[Depends(require_token)], include_in_schema=False

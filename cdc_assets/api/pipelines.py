@@ -2,32 +2,31 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from cdc_assets import wiring
 from cdc_assets.api.access import AppSettings
+from cdc_assets.api.lookup import Key, all_documents, find_document
 from cdc_assets.api.problems import Problem
 from cdc_assets.api.shapes import EventShape, LagShape, PipelineShape
-from cdc_assets.model.errors import UnknownPipelineError
-from cdc_assets.model.pipeline_document import Json, event_document, pipeline_documents, record_document
+from cdc_assets.model.pipeline_document import Json, event_document, record_document
 from cdc_assets.model.status import PipelineStatus
 from cdc_assets.settings import Settings
 
 router = APIRouter(prefix="/api/pipelines", tags=["pipelines"])
-Key = Annotated[str, Path(description="A pipeline's id or name.", examples=["final_test2"])]
 _MOST_EVENTS = 1000
 
 
 @router.get("", response_model=list[PipelineShape], summary="Every pipeline")
 def list_pipelines(settings: AppSettings) -> list[Json]:
     """List what a file defines or the state database records, by name."""
-    return _documents(settings)
+    return all_documents(settings)
 
 
 @router.get("/{key}", response_model=PipelineShape, summary="One pipeline")
 def read_pipeline(key: Key, settings: AppSettings) -> Json:
     """Show one pipeline with its tables."""
-    return _find(settings, key)
+    return find_document(settings, key)
 
 
 @router.post("/{key}/start", status_code=202, response_model=PipelineShape, summary="Start a pipeline")
@@ -40,7 +39,7 @@ def start_pipeline(key: Key, settings: AppSettings) -> Json:
 @router.post("/{key}/stop", status_code=202, response_model=PipelineShape, summary="Stop a pipeline")
 def stop_pipeline(key: Key, settings: AppSettings) -> Json:
     """Ask for a stop; its slot stays, a start goes on where it was. Nothing is done when it is stopped already."""
-    name = _find(settings, key)["name"]
+    name = find_document(settings, key)["name"]
     return record_document(wiring.request_stop(settings, name), wiring.load_definitions(settings).find(name))
 
 
@@ -52,7 +51,7 @@ def read_events(
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only those with a greater id.")] = 0,
 ) -> list[Json]:
     """List status changes and other events, oldest first; page on with the last `id` as `after`."""
-    name = _find(settings, key)["name"]
+    name = find_document(settings, key)["name"]
     return [event_document(event) for event in wiring.open_store(settings).events(name, after=after, limit=limit)]
 
 
@@ -63,25 +62,9 @@ def read_lag(key: Key, settings: AppSettings) -> Json:
     return wiring.read_lag(settings, name).as_json()
 
 
-def _documents(settings: Settings) -> list[Json]:
-    return pipeline_documents(wiring.load_definitions(settings), wiring.open_store(settings).list_pipelines())
-
-
-def _find(settings: Settings, key: str) -> Json:
-    documents = _documents(settings)
-    for document in documents:
-        if key in {document["name"], document["id"]}:
-            return document
-    known = ", ".join(document["name"] for document in documents) or "none"
-    raise UnknownPipelineError(
-        f"there is no pipeline {key} (known: {known})",
-        hint="see GET /api/pipelines, or the files in CDC_PIPELINES_DIR",
-    )
-
-
 def _usable(settings: Settings, key: str) -> str:
     """Return the name of a pipeline whose file can be used."""
-    found = _find(settings, key)
+    found = find_document(settings, key)
     if found["status"] == PipelineStatus.INVALID:
         raise Problem(409, "DEFINITION_INVALID", found["last_error"], fix="correct the file")
     return str(found["name"])

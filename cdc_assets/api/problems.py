@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from cdc_assets.model.errors import (
     CdcAssetsError,
     ConnectUnavailableError,
+    DefinitionConflictError,
     DefinitionError,
     IllegalTransitionError,
     IntentChangedError,
@@ -30,6 +31,7 @@ _STATUS: Mapping[type[CdcAssetsError], int] = {
     LeaseHeldError: 409,
     IntentChangedError: 409,
     IllegalTransitionError: 409,
+    DefinitionConflictError: 409,
     DefinitionError: 422,
     SecretMissingError: 503,
     StateDatabaseError: 503,

@@ -36,6 +36,12 @@ class DefinitionError(CdcAssetsError):
     code = "DEFINITION_INVALID"
 
 
+class DefinitionConflictError(CdcAssetsError):
+    """A pipeline file exists already, cannot be written, or belongs to a pipeline that is at work."""
+
+    code = "DEFINITION_CONFLICT"
+
+
 class SecretMissingError(CdcAssetsError):
     """The variable or file that a connection names for its secret holds none."""
 

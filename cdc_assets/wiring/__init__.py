@@ -1,6 +1,7 @@
 """Composition root: which adapters stand behind the ports, and the operations that entry points call."""
 
 from cdc_assets.wiring.control import RunWish, find_pipeline, reconcile, request_start, request_stop
+from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
 from cdc_assets.wiring.health import observe_health
 from cdc_assets.wiring.inspection import check, plan, read_lag
 from cdc_assets.wiring.orchestrator import CurrentStack, current_stack, daemon_age, reload_code_location, require_daemon
@@ -12,9 +13,12 @@ from cdc_assets.wiring.vital_signs import vital_signs
 __all__ = [
     "CurrentStack",
     "RunWish",
+    "change_pipeline",
     "check",
+    "create_pipeline",
     "current_stack",
     "daemon_age",
+    "delete_pipeline",
     "drop",
     "find_pipeline",
     "load_definitions",

@@ -4,5 +4,6 @@ Known gaps: `tables: all`, `except` and `columns` are refused as not supported; 
 """
 
 from cdc_assets.adapters.definition_files.reader import load
+from cdc_assets.adapters.definition_files.writer import delete, write
 
-__all__ = ["load"]
+__all__ = ["delete", "load", "write"]

@@ -39,6 +39,7 @@ from cdc_assets.model.pipeline import (
 from cdc_assets.model.table import TableMapping, TableName
 
 CONNECTIONS = "connections"
+NAME_FIX = "a to z, 0 to 9 and _, a letter first, at most 40 characters"
 
 
 @dataclass(slots=True)
@@ -70,6 +71,11 @@ def load(pipelines_dir: Path, connections_file: Path) -> Definitions:
         else:
             invalid.append(InvalidDefinition(path.stem, path, _sentences(found)))
     return Definitions(tuple(pipelines), tuple(invalid))
+
+
+def read_one(path: Path, connections_file: Path) -> Pipeline | list[FileProblem]:
+    """Read one pipeline file: the pipeline, or every problem that was found."""
+    return _read_pipeline(path, _read_connections(connections_file))
 
 
 def _sentences(problems: list[FileProblem]) -> tuple[str, ...]:
@@ -167,7 +173,7 @@ def _name_problems(path: Path) -> list[FileProblem]:
         return [FileProblem(path, None, "the name must end in .yaml", f"rename it to {path.stem}.yaml")]
     if not PIPELINE_NAME.fullmatch(path.stem):
         what = f"{path.stem} is no name for a pipeline"
-        return [FileProblem(path, None, what, "rename it: a to z, 0 to 9 and _, a letter first, at most 40 characters")]
+        return [FileProblem(path, None, what, f"rename it: {NAME_FIX}")]
     return []
 
 

@@ -1,0 +1,105 @@
+"""Pipeline files over HTTP: refused by name before anything is written, comments kept, deleted only at rest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from cdc_assets.model.status import Intent
+from cdc_assets.wiring import open_store
+from cdc_assets_tests.integration.api.conftest import Api
+
+_CONTENT: dict[str, Any] = {
+    "mode": "full_load_only",
+    "source": {"connection": "app", "database": "cdctest", "schema": "public"},
+    "target": {"connection": "app", "database": "cdctest", "schema": "dbo"},
+    "tables": ["customers"],
+}
+
+
+def _ask(api: Api, method: str, path: str, document: object = None) -> requests.Response:
+    return requests.request(method, f"{api.url}/api/pipelines{path}", json=document, timeout=30)
+
+
+@pytest.fixture
+def file(api: Api) -> Iterator[Path]:
+    """Where the file of pipeline `made` stands; it is gone afterwards."""
+    path = api.settings.pipelines_dir / "made.yaml"
+    yield path
+    _ask(api, "DELETE", "/made")
+    path.unlink(missing_ok=True)
+
+
+def test_a_made_pipeline_is_a_file_and_a_record(api: Api, file: Path) -> None:
+    made = _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    assert (made.status_code, made.headers["location"]) == (201, "/api/pipelines/made")
+    assert (made.json()["status"], made.json()["tables"][0]["name"]) == ("NOT_STARTED", "customers")
+    assert "full_load_only" in file.read_text()
+    again = _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    assert (again.status_code, again.json()["code"]) == (409, "DEFINITION_CONFLICT")
+
+
+def test_a_change_keeps_the_comments_beside_what_stays(api: Api, file: Path) -> None:
+    file.write_text(
+        "# who owns it\nmode: full_load_only  # for now\n"
+        "source: {connection: app, database: cdctest, schema: public}\n"
+        "target: {connection: app, database: cdctest, schema: dbo}\n"
+        "tables:\n  - customers  # the big one\n  - parcels  # soon gone\n"
+    )
+    changed = _ask(api, "PUT", "/made", {**_CONTENT, "tables": ["customers", {"name": "orders", "target": "o"}]})
+    assert changed.status_code == 200, changed.text
+    assert sorted(table["name"] for table in changed.json()["tables"]) == ["customers", "orders"]
+    text = file.read_text()
+    assert all(comment in text for comment in ("# who owns it", "# for now", "# the big one"))
+    assert "parcels" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"mode": "sometimes"}, "mode"),
+        ({"tables": []}, "tables"),
+        ({"speed": "fast"}, "speed"),
+        ({"source": {"connection": "apq", "database": "cdctest", "schema": "public"}}, "apq"),
+        ({"name": "../escaped"}, "../escaped"),
+        ({"name": "Made"}, "Made"),
+        ({"name": None}, "name"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name_and_not_written(
+    api: Api, file: Path, change: dict[str, Any], named: str
+) -> None:
+    before = sorted(api.settings.pipelines_dir.parent.rglob("*"))
+    refused = _ask(api, "POST", "", {"name": "made", **_CONTENT, **change})
+    assert refused.status_code == 422, refused.text
+    assert named in refused.json()["detail"]
+    assert refused.json()["fix"]
+    assert sorted(api.settings.pipelines_dir.parent.rglob("*")) == before
+    assert not file.exists()
+
+
+def test_a_refused_change_leaves_the_file_as_it_is(api: Api, file: Path) -> None:
+    _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    before = file.read_text()
+    refused = _ask(api, "PUT", "/made", {**_CONTENT, "options": {"load_streams": 0}})
+    assert refused.status_code == 422
+    assert "load_streams" in refused.json()["detail"]
+    assert file.read_text() == before
+    assert _ask(api, "PUT", "/nothing", _CONTENT).status_code == 404
+
+
+def test_a_pipeline_at_work_is_not_deleted(api: Api, file: Path) -> None:
+    _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    store = open_store(api.settings)
+    store.write_intent("made", Intent.RUNNING, cause="a test")
+    refused = _ask(api, "DELETE", "/made")
+    assert (refused.status_code, refused.json()["code"]) == (409, "DEFINITION_CONFLICT")
+    assert file.exists()
+    store.write_intent("made", Intent.STOPPED, cause="a test")
+    with store.take_lease("made", run_id="a test") as lease:
+        lease.serve()
+    assert _ask(api, "DELETE", "/made").status_code == 204
+    assert not file.exists()
+    assert _ask(api, "DELETE", "/made").status_code == 404
