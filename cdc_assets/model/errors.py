@@ -134,6 +134,12 @@ class ConnectorError(CdcAssetsError):
     code = "CONNECTOR_FAILED"
 
 
+class ConnectorGapError(ConnectorError):
+    """The records a sink has to begin with are not in its topic."""
+
+    code = "CONNECTOR_GAP"
+
+
 class KafkaError(CdcAssetsError):
     """The Kafka cluster does not answer or refuses a command."""
 

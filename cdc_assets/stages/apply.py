@@ -11,7 +11,7 @@ from datetime import timedelta
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from cdc_assets.model.connector import ConnectorReport
-from cdc_assets.model.errors import CdcAssetsError, ConnectorError, NotFlowingError, WaitTimeoutError
+from cdc_assets.model.errors import CdcAssetsError, ConnectorError, ConnectorGapError, NotFlowingError, WaitTimeoutError
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import TableRecord
@@ -46,7 +46,7 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
         try:
             _ensure_sink(context, table, reports, secrets, has_other_unique_index=uniques[table.source_table])
             outcomes[table.source_table] = TableOutcome()
-        except _GapError as error:
+        except ConnectorGapError as error:
             context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
             outcomes[table.source_table] = TableOutcome(error=error)
     flow = _Flow(context, _flowing_sinks(context))
@@ -65,12 +65,6 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
     context.lease.set_cdc(CdcStatus.RUNNING, cause=f"a marker at {passed.marker.lsn} passed source and sinks")
     context.log("Step 2: CDC status set to RUNNING and persisted to database")
     return outcomes
-
-
-class _GapError(ConnectorError):
-    """The records a sink has to begin with are not in its topic."""
-
-    code = "CONNECTOR_GAP"
 
 
 def _selected(context: StageContext, tables: Sequence[str]) -> list[TableRecord]:
@@ -147,7 +141,7 @@ def _first_offset(context: StageContext, table: TableRecord, name: str, topic: s
     offset = committed if committed is not None else table.start_offset or 0
     # Connect takes any number, and a number beyond the end would skip what is written up to it.
     if not 0 <= offset <= end:
-        raise _GapError(
+        raise ConnectorGapError(
             f"sink connector {name} would begin at record {offset} of {topic}, which ends at {end}: records are gone",
             hint="the table has to be loaded again: ./cdc drop the pipeline and start it anew",
             table=table.source_table,
