@@ -233,6 +233,14 @@ class Settings(BaseSettings):
             self.__dict__[name] = checkout() / path.expanduser()
         return self
 
+    def shown(self) -> dict[str, str]:
+        """Every variable with its value, for a report; of one that may hold a secret only whether it is set."""
+        shown = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            shown[_variable(name, field)] = str(value) if field.repr or value is None else "set, not shown"
+        return shown
+
     @property
     def is_embedded_postgres(self) -> bool:
         """True when `up` starts the state database."""

@@ -2,6 +2,7 @@
 
 from cdc_assets.wiring.control import RunWish, find_pipeline, reconcile, request_start, request_stop
 from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
+from cdc_assets.wiring.diagnosis import diagnose
 from cdc_assets.wiring.health import observe_health
 from cdc_assets.wiring.inspection import check, plan, read_lag
 from cdc_assets.wiring.orchestrator import CurrentStack, current_stack, daemon_age, reload_code_location, require_daemon
@@ -19,6 +20,7 @@ __all__ = [
     "current_stack",
     "daemon_age",
     "delete_pipeline",
+    "diagnose",
     "drop",
     "find_pipeline",
     "load_definitions",

@@ -1,12 +1,13 @@
 """A running stack driven through its HTTP API: the script of the checkout, and a pipeline's whole life."""
 
+import json
 import subprocess
 import sys
 
 import requests
 
 from cdc_assets_tests.e2e.conftest import Case
-from cdc_assets_tests.services.installation import CHECKOUT, wait_until
+from cdc_assets_tests.services.installation import CHECKOUT, PASSWORD, wait_until
 
 _COLUMNS = (
     "name",
@@ -60,6 +61,12 @@ def test_a_pipeline_lives_through_the_api(case: Case) -> None:
     lag = requests.get(f"{url}/{case.name}/lag", timeout=30).json()
     assert lag["bytes_behind"] is not None
     assert not case.differences()
+
+    report = json.loads(case.installation.cdc("diagnose", case.name, "--json").stdout)
+    assert report["slots"][0]["name"] == row["slot_name"]
+    assert {each["state"] for each in report["connectors"].values()} == {"RUNNING"}
+    assert set(report["platform"].values()) == {"ok"}
+    assert PASSWORD not in json.dumps(report)
 
     refused = requests.delete(f"{url}/{case.name}", timeout=30)
     assert refused.status_code == 409

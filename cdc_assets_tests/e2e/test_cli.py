@@ -23,7 +23,7 @@ from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import CHECKOUT, database_name
 from cdc_assets_tests.services.servers import Databases
 
-_VERBS = ("check", "plan", "start", "stop", "status", "drop")
+_VERBS = ("check", "plan", "start", "stop", "status", "drop", "diagnose")
 _SECRET = "throw-away"
 
 
@@ -342,3 +342,13 @@ def test_a_start_that_fails_its_checks_says_the_cause_and_changed_nothing(case: 
     )
     with psycopg.connect(case.target_url) as connection:
         assert connection.execute("SELECT to_regnamespace('dbo')").fetchone() == (None,)
+
+
+def test_diagnose_tells_what_is_away_and_still_reports(shell: Shell) -> None:
+    report = shell.json("diagnose", "sales")
+    assert report["pipeline"]["name"] == "sales"
+    assert report["platform"]["state_database"] == "ok"
+    assert "does not answer" in report["platform"]["kafka_connect"]
+    assert report["settings"]["CDC_DATABASE_URL"] == "set, not shown"
+    assert "kafka_connect: Kafka Connect" in shell.run("diagnose", "sales").stdout
+    assert "no pipeline nothing" in shell.error("diagnose", "nothing", expect=2)[0]

@@ -82,3 +82,10 @@ def test_no_secret_is_in_the_text_of_settings(monkeypatch: pytest.MonkeyPatch) -
 
 def test_every_setting_says_what_it_means() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_a_report_shows_what_is_set_but_no_secret() -> None:
+    shown = Settings.load(api_token="a-secret", CDC_DATABASE_URL="postgresql://u:a-secret@h/d", ui_port=3001).shown()
+    assert (shown["CDC_UI_PORT"], shown["CDC_API_TOKEN"]) == ("3001", "set, not shown")
+    assert shown["CDC_CONNECT_URL"] == "None"
+    assert "a-secret" not in str(shown)
