@@ -22,7 +22,8 @@ _PAGE = 1000
 def diagnose(settings: Settings, name: str) -> Json:
     """Return statuses, slots, lag, connectors, the last events and the settings; what cannot be asked says why.
 
-    StateDatabaseError without a state database, UnknownPipelineError for a name nobody knows. No secret and no row value is in it.
+    StateDatabaseError without a state database, UnknownPipelineError for a name nobody knows. No secret and no row
+    value is in it.
     """
     definitions, store = load_definitions(settings), open_store(settings)
     record, definition = store.find(name), definitions.find(name)
