@@ -25,6 +25,7 @@ SESSION_SETTINGS: Mapping[str, str] = {
     # A load holds its sessions for hours.
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
     # A chunk that was acknowledged must outlive the server's crash, whatever the server's default is.
     "synchronous_commit": "on",
     # Rows that a policy hides are an error, never missing.

@@ -54,7 +54,7 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::te
         WHERE l.relkind IN ('r', 'f')) AS leaves
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN jsonb_to_recordset(%(tables)s::jsonb) AS w(schema text, name text) ON w.schema = n.nspname AND w.name = c.relname
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I')
 """
 """One row a table; `%(tables)s` is `wanted(tables)`."""
 

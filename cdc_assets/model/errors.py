@@ -70,6 +70,12 @@ class SourceAwayError(SourceError):
     """The connection to the source database could not be made or broke; a new one may do."""
 
 
+class SourceLockedError(SourceError):
+    """Somebody holds a source table so that not even its catalog entry can be read."""
+
+    code = "TABLE_LOCKED"
+
+
 class TargetError(CdcAssetsError):
     """The target database does not answer or refuses a command."""
 
@@ -78,6 +84,12 @@ class TargetError(CdcAssetsError):
 
 class TargetAwayError(TargetError):
     """The connection to the target database could not be made or broke; a new one may do."""
+
+
+class TargetLockedError(TargetError):
+    """Somebody holds a target table so that not even its catalog entry can be read."""
+
+    code = "TABLE_LOCKED"
 
 
 class PreflightError(CdcAssetsError):

@@ -98,9 +98,9 @@ class LeafTable:
 class TableDefinition:
     """What the catalog says of one table.
 
-    `kind` is `pg_class.relkind` (r ordinary, p partitioned, v view, m materialized view, f foreign); `leaves` are
-    the tables that hold rows: itself, or every leaf partition; `size_bytes` counts TOAST, `row_estimate` is the
-    planner's (-1 unknown).
+    `kind` is `pg_class.relkind`: r ordinary, p partitioned, v view, m materialized view, f foreign, and what else may
+    have taken a table's name: S sequence, c composite type, i or I index. `leaves` are the tables that hold rows:
+    itself, or every leaf partition; `size_bytes` counts TOAST, `row_estimate` is the planner's (-1 unknown).
     """
 
     name: TableName

@@ -84,7 +84,8 @@ def colliding_topics(tables: Sequence[TableName]) -> tuple[tuple[TableName, ...]
     """Groups of tables whose changes would meet in one topic."""
     by_topic: dict[str, list[TableName]] = defaultdict(list)
     for table in tables:
-        by_topic[f"{topic_part(table.schema)}.{topic_part(table.name)}"].append(table)
+        # Kafka refuses a topic whose name differs from another's only in a dot for an underscore.
+        by_topic[f"{topic_part(table.schema)}.{topic_part(table.name)}".replace(".", "_")].append(table)
     return tuple(tuple(group) for group in by_topic.values() if len(group) > 1)
 
 

@@ -20,6 +20,18 @@ from cdc_assets.planning.table_changes import (
     TargetColumn,
 )
 
+KINDS = {
+    "p": "a partitioned table",
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "c": "a composite type",
+    "i": "an index",
+    "I": "an index",
+}
+"""What has a table's name without being an ordinary table, by `pg_class.relkind`."""
+
 _METHOD = re.compile(r"\bUSING (\w+)")
 
 
@@ -40,6 +52,7 @@ class PresentTable:
     """A target table as it is.
 
     `is_ours` when the bookkeeping has it, with this oid, for this pipeline; `owner` is another pipeline that has it.
+    `kind` is its `pg_class.relkind`.
     """
 
     oid: int
@@ -48,6 +61,7 @@ class PresentTable:
     dependents: tuple[str, ...]
     is_ours: bool
     owner: str | None = None
+    kind: str = "r"
 
 
 def wanted_indexes(definition: TableDefinition, mapping: TableMapping) -> tuple[AddIndex, ...]:
@@ -108,6 +122,12 @@ def plan_table_changes(
             hint="give this table another target name, or ./cdc drop the other pipeline",
             table=name,
         )
+    if present.kind not in {"r", "p"}:
+        raise TargetNotOursError(
+            f"the name of target table {wanted.table} is taken by {KINDS.get(present.kind, 'something else')}",
+            hint="choose another target name, or rename what has it",
+            table=name,
+        )
     if present.is_ours and _equal(wanted.columns, present.columns):
         return ()
     if not present.is_ours and not replaces:
@@ -138,6 +158,12 @@ def check_existing(wanted: WantedTable, present: PresentTable | None) -> None:
         raise TargetNotOursError(
             f"target table {table} belongs to pipeline {present.owner}",
             hint="./cdc drop the other pipeline",
+            table=name,
+        )
+    if present.kind not in {"r", "p"}:
+        raise TargetNotOursError(
+            f"target table {table} is {KINDS.get(present.kind, 'no table')}",
+            hint="name an ordinary table",
             table=name,
         )
     problems = _unfit_columns(wanted, present)

@@ -5,7 +5,7 @@ Every method may raise SourceError; nothing of the source's rows is ever logged.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -16,7 +16,14 @@ from cdc_assets.planning.chunks import Chunk, LeafSize
 
 @dataclass(frozen=True, slots=True)
 class SourceServer:
-    """What the source server and our role on it are; `version` is `server_version_num`, such as 150018."""
+    """What the source server and our role on it are; `version` is `server_version_num`, such as 150018.
+
+    `free_connections`: how many more sessions server, database and role allow us, None when nobody said.
+    `session_limits`: time limits that a new session of our role begins with, those that are not zero.
+    `slot_wal_limit_mb`: `max_slot_wal_keep_size`, None for no limit. `idle_slot_timeout_seconds` (18 and later): after
+    which the server gives up a slot that nobody reads, 0 for never. `wal_mb`: WAL on disk now, None where we may not
+    see it.
+    """
 
     version: int
     wal_level: str
@@ -33,11 +40,22 @@ class SourceServer:
     may_create_in_database: bool
     is_pooled: bool
     current_lsn: Lsn
+    encoding: str = "UTF8"
+    free_connections: int | None = None
+    session_limits: Mapping[str, str] = field(default_factory=dict)
+    wal_sender_timeout_seconds: float = 60
+    slot_wal_limit_mb: int | None = None
+    idle_slot_timeout_seconds: int = 0
+    wal_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A publication: which tables it sends and how."""
+    """A publication: which tables it sends and how.
+
+    `filtered`: those of which it sends only rows that meet a condition; `columns`: those it sends of each table, where
+    the server says it (15 and later).
+    """
 
     name: str
     tables: frozenset[TableName]
@@ -45,6 +63,8 @@ class Publication:
     operations: frozenset[str]
     is_owned_by_us: bool
     publishes_generated: bool = False
+    filtered: frozenset[TableName] = frozenset()
+    columns: Mapping[TableName, frozenset[str]] = field(default_factory=dict)
 
 
 class ChunkReader(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
@@ -13,7 +13,11 @@ from cdc_assets.planning.table_changes import TableChange
 
 @dataclass(frozen=True, slots=True)
 class TargetServer:
-    """What the target server and our role on it are."""
+    """What the target server and our role on it are.
+
+    `free_connections` and `session_limits` as in `SourceServer`; `is_read_only`: a new session of our role may not
+    write unless it asks to.
+    """
 
     product: str
     version: int
@@ -23,6 +27,11 @@ class TargetServer:
     may_create_schema: bool
     is_standby: bool
     system_identifier: int | None = None
+    is_pooled: bool = False
+    is_read_only: bool = False
+    encoding: str = "UTF8"
+    free_connections: int | None = None
+    session_limits: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ def present_table(
         columns=tuple(_present_column(column) for column in definition.columns),
         unique_keys=tuple(uniques),
         dependents=definition.dependents,
+        kind=definition.kind,
         is_ours=row is not None and row.pipeline_id == pipeline_id,
         owner=row.pipeline_name if row is not None and row.pipeline_id != pipeline_id else None,
     )

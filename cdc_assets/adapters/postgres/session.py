@@ -1,7 +1,7 @@
 """Sessions on a PostgreSQL source or target: how one is opened, and what a refusal becomes."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
@@ -11,7 +11,15 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
 from cdc_assets.dialects.postgres import connection_parameters, refusal, session_settings
-from cdc_assets.model.errors import CdcAssetsError, SourceAwayError, SourceError, TargetAwayError, TargetError
+from cdc_assets.model.errors import (
+    CdcAssetsError,
+    SourceAwayError,
+    SourceError,
+    SourceLockedError,
+    TargetAwayError,
+    TargetError,
+    TargetLockedError,
+)
 from cdc_assets.model.pipeline import Endpoint
 
 Connection = psycopg.Connection[DictRow]
@@ -92,6 +100,18 @@ class Sessions:
         message = f"{self.where}: {purpose}: {reason}{f', column {column}' if column else ''}"
         return self._kind(is_away=is_away(error))(
             message, hint=hint or f"see the log of the {self.side} server", table=table
+        )
+
+    def locked_error(self, held: Mapping[str, Sequence[int]], *, waited: str) -> CdcAssetsError:
+        """Return our error for tables that other sessions hold under ACCESS EXCLUSIVE locks, by their process ids."""
+        pids = sorted({pid for each in held.values() for pid in each})
+        listed = "; ".join(f"{table} by pid {', '.join(map(str, each))}" for table, each in held.items())
+        kind = SourceLockedError if self.side == "source" else TargetLockedError
+        return kind(
+            f"{self.where}: the tables cannot be read, others held them locked for {waited}: {listed or 'ended since'}",
+            hint="let their transactions end (pg_stat_activity shows them) and try again"
+            + "".join(f"; SELECT pg_terminate_backend({pid}) ends one" for pid in pids[:1]),
+            table=next(iter(held), None),
         )
 
     def _connect(self, *, replication: bool) -> Connection:

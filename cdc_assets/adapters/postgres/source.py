@@ -10,7 +10,7 @@ from psycopg import sql
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
 from cdc_assets.adapters.postgres import source_catalog as catalog
-from cdc_assets.adapters.postgres.definitions import read_definitions
+from cdc_assets.adapters.postgres.definitions import read_definitions, waiting_briefly
 from cdc_assets.adapters.postgres.owner_update import check_owner_can_update
 from cdc_assets.adapters.postgres.replication import later_snapshot, slot_snapshot
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
@@ -63,7 +63,7 @@ class PostgresSource:
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now."""
         with self._sessions.session("the catalog cannot be read") as connection:
-            return read_definitions(connection, tables)
+            return read_definitions(self._sessions, connection, tables)
 
     def tables_in(self, schema: str) -> tuple[TableName, ...]:
         """Ordinary and partitioned tables of a schema, without partitions."""
@@ -93,7 +93,10 @@ class PostgresSource:
         # A condition is text of the type registry around the quoted column.
         wanted = [f"count(*) FILTER (WHERE {condition})" for condition in conditions.values()]
         query = f"SELECT ARRAY[{', '.join(wanted)}]::int8[] AS counts FROM {quote_table(table)}"  # noqa: S608
-        with self._sessions.session(f"the values of {table} cannot be checked") as connection:
+        with (
+            self._sessions.session(f"the values of {table} cannot be checked") as connection,
+            waiting_briefly(self._sessions, connection, [table]),
+        ):
             row = connection.execute(statement(query)).fetchone() or {}
         return dict(zip(conditions, row["counts"], strict=True))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
 from cdc_assets.adapters.postgres.session import Connection, fetch_all, fetch_one
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
@@ -24,14 +25,31 @@ def read_server(connection: Connection) -> SourceServer:
             current_user AS role, rolsuper AS is_superuser, rolsuper OR rolreplication AS may_replicate,
             has_database_privilege(current_database(), 'CREATE') AS may_create_in_database, pg_backend_pid() AS backend,
             CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
-                AS current_lsn
+                AS current_lsn,
+            (SELECT setting::int8 FROM pg_settings WHERE name = 'wal_sender_timeout') / 1000.0
+                AS wal_sender_timeout_seconds,
+            (SELECT NULLIF(setting::int8, -1) FROM pg_settings WHERE name = 'max_slot_wal_keep_size')
+                AS slot_wal_limit_mb,
+            COALESCE((SELECT setting::int8 FROM pg_settings WHERE name = 'idle_replication_slot_timeout'), 0)
+                AS idle_slot_timeout_seconds
         FROM pg_roles WHERE rolname = current_user
         """,
     )
-    # A pooler hands out a process number of its own.
-    is_pooled = row.pop("backend") != connection.info.backend_pid
-    lsn = Lsn.parse(row.pop("current_lsn"))
-    return SourceServer(is_pooled=is_pooled, current_lsn=lsn, **row)
+    return SourceServer(
+        is_pooled=is_pooled(connection, row.pop("backend")),
+        current_lsn=Lsn.parse(row.pop("current_lsn")),
+        wal_sender_timeout_seconds=float(row.pop("wal_sender_timeout_seconds")),
+        wal_mb=_wal_mb(connection),
+        **row,
+        **read_common_facts(connection),
+    )
+
+
+def _wal_mb(connection: Connection) -> int | None:
+    may = fetch_one(connection, "SELECT has_function_privilege('pg_ls_waldir()', 'EXECUTE') AS may")["may"]
+    if not may:
+        return None
+    return int(fetch_one(connection, "SELECT COALESCE(sum(size), 0)::int8 >> 20 AS mb FROM pg_ls_waldir()")["mb"])
 
 
 def read_replica_identities(connection: Connection, table: TableDefinition) -> Mapping[TableName, str]:
@@ -70,16 +88,22 @@ def read_publication(connection: Connection, name: str) -> Publication | None:
     row = rows[0]
     tables = fetch_all(
         connection,
-        "SELECT schemaname AS schema, tablename AS name FROM pg_publication_tables WHERE pubname = %(name)s",
+        # Columns and conditions of a publication exist since 15.
+        "SELECT schemaname AS schema, tablename AS name, to_jsonb(t) -> 'attnames' AS columns,"
+        " to_jsonb(t) ->> 'rowfilter' IS NOT NULL AS is_filtered"
+        " FROM pg_publication_tables t WHERE pubname = %(name)s",
         {"name": name},
     )
+    found = {TableName(table["schema"], table["name"]): table for table in tables}
     return Publication(
         name=name,
-        tables=frozenset(TableName(table["schema"], table["name"]) for table in tables),
+        tables=frozenset(found),
         via_root=row["via_root"],
         operations=frozenset(kind for kind in ("insert", "update", "delete", "truncate") if row[f"pub{kind}"]),
         is_owned_by_us=row["is_owned_by_us"],
         publishes_generated=bool(row["publishes_generated"]),
+        filtered=frozenset(table for table, each in found.items() if each["is_filtered"]),
+        columns={table: frozenset(each["columns"]) for table, each in found.items() if each["columns"] is not None},
     )
 
 

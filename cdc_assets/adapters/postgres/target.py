@@ -12,8 +12,9 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from cdc_assets.adapters.postgres import bookkeeping
 from cdc_assets.adapters.postgres.chunk_writer import chunk_writer, read_receipts
 from cdc_assets.adapters.postgres.ddl import changed_table, ddl
-from cdc_assets.adapters.postgres.definitions import read_definitions
+from cdc_assets.adapters.postgres.definitions import read_definitions, waiting_briefly
 from cdc_assets.adapters.postgres.read_back import read_back, where_doubled
+from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
 from cdc_assets.dialects.postgres import application_name, application_prefix, index_name, quote_table
@@ -46,12 +47,20 @@ class PostgresTarget:
                 """
                 SELECT current_setting('server_version_num')::int AS version, current_user AS role,
                     pg_is_in_recovery() AS is_standby, current_setting('max_connections')::int AS max_connections,
-                    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used_connections,
+                    (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL)
+                        AS used_connections,
                     has_database_privilege(current_database(), 'CREATE') AS may_create_schema,
-                    (SELECT system_identifier FROM pg_control_system()) AS system_identifier
+                    (SELECT system_identifier FROM pg_control_system()) AS system_identifier,
+                    (SELECT reset_val = 'on' FROM pg_settings WHERE name = 'default_transaction_read_only')
+                        AS is_read_only, pg_backend_pid() AS backend
                 """,
             )
-        return TargetServer(product="postgres", **row)
+            return TargetServer(
+                product="postgres",
+                is_pooled=is_pooled(connection, row.pop("backend")),
+                **row,
+                **read_common_facts(connection),
+            )
 
     def has_schema(self, schema: str) -> bool:
         """Whether the schema exists."""
@@ -74,7 +83,7 @@ class PostgresTarget:
     def describe(self, tables: Sequence[TableName]) -> Mapping[TableName, TableDefinition]:
         """The tables as the catalog has them now."""
         with self._sessions.session("the catalog cannot be read") as connection:
-            return read_definitions(connection, tables)
+            return read_definitions(self._sessions, connection, tables)
 
     def enums(self, schema: str) -> Mapping[str, tuple[str, ...]]:
         """The enum types of the schema with their labels."""
@@ -92,7 +101,10 @@ class PostgresTarget:
 
     def has_rows(self, table: TableName) -> bool:
         """Whether the table holds at least one row."""
-        with self._sessions.session(f"{table} cannot be read") as connection:
+        with (
+            self._sessions.session(f"{table} cannot be read") as connection,
+            waiting_briefly(self._sessions, connection, [table]),
+        ):
             return bool(connection.execute(statement(f"SELECT FROM {quote_table(table)} LIMIT 1")).fetchall())
 
     def statements(self, changes: Sequence[TableChange]) -> tuple[str, ...]:

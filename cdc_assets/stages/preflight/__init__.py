@@ -2,18 +2,19 @@
 
 Called by `check` and by every run before its first step. The checks are pure functions of facts that `gather` reads
 once, in sessions that
-only read. Known gaps: the largest row is not measured against Kafka's message limits; minor versions are not judged.
+only read. Known gaps: the largest row is not measured against Kafka's message limits.
 """
 
 from collections.abc import Sequence
 
-from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.errors import CdcAssetsError, SourceLockedError, TargetLockedError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.preflight import PreflightCheck
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.gather import Neighbours, gather
+from cdc_assets.stages.preflight.server_checks import check_encodings
 from cdc_assets.stages.preflight.source_checks import check_source
 from cdc_assets.stages.preflight.stream_checks import check_stream
 from cdc_assets.stages.preflight.table_checks import check_tables
@@ -43,12 +44,18 @@ def judge(facts: PreflightFacts) -> tuple[PreflightCheck, ...]:
             if source.has_schema_usage:
                 check_tables(facts.pipeline, source, findings)
                 check_types(facts.pipeline, source, findings)
+        case SourceLockedError() as error:
+            findings.fail("source_locked", error.message, error.hint, table=error.table)
         case CdcAssetsError() as error:
             findings.fail("source_login", error.message, error.hint)
     match facts.target:
         case TargetFacts() as target:
             check_target(facts, target, findings)
+        case TargetLockedError() as error:
+            findings.fail("target_locked", error.message, error.hint, table=error.table)
         case CdcAssetsError() as error:
             findings.fail("target_login", error.message, error.hint)
+    if isinstance(facts.source, SourceFacts) and isinstance(facts.target, TargetFacts):
+        check_encodings(facts.source.server, facts.target.server, findings)
     check_stream(facts, findings)
     return findings.checks()

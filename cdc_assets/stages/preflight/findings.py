@@ -11,9 +11,9 @@ class Findings:
         self._pipeline = pipeline
         self._checks: list[PreflightCheck] = []
 
-    def passed(self, name: str, what: str) -> None:
-        """Record that a check passed for the whole pipeline."""
-        self._checks.append(PreflightCheck(name, CheckStatus.PASS, self._pipeline, what))
+    def passed(self, name: str, what: str, *, table: str | None = None) -> None:
+        """Record that a check passed, for the whole pipeline unless a table is named."""
+        self._checks.append(PreflightCheck(name, CheckStatus.PASS, self._pipeline, what, table=table))
 
     def warn(self, name: str, what: str, fix: str, *, table: str | None = None, column: str | None = None) -> None:
         """Record what the operator should know; the start goes on."""

@@ -8,37 +8,37 @@ from cdc_assets.model.preflight import Script
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition
 from cdc_assets.ports.source import Publication, SourceServer
-from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts
+from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
+from cdc_assets.stages.preflight.server_checks import (
+    check_minor_version,
+    check_pooler,
+    check_session_limits,
+    check_version,
+)
 
-OLDEST_VERSION, AFTER_NEWEST_VERSION = 140000, 190000
-VERSIONS = "PostgreSQL 14 to 18 are supported"
 _GENERATED_IN_PUBLICATION = 180000
+_SHORTEST_SENDER_TIMEOUT_SECONDS = 20
+# The keepers of the load's snapshot.
+_SNAPSHOT_SESSIONS = 2
+_CONNECTOR_SESSIONS = 3
 _OPERATIONS = frozenset({"insert", "update", "delete", "truncate"})
-
-
-def major(version: int) -> str:
-    """Return a `server_version_num` as people write it."""
-    return f"{version // 10000}.{version % 10000}"
 
 
 def check_source(facts: PreflightFacts, source: SourceFacts, findings: Findings) -> None:
     """Add every check of the source server, our role there, the slots and the publication."""
     pipeline, server = facts.pipeline, source.server
     findings.passed("source_login", f"logged in to {pipeline.source} as {server.role}")
-    if not OLDEST_VERSION <= server.version < AFTER_NEWEST_VERSION:
-        what = f"the source is PostgreSQL {major(server.version)}; {VERSIONS}"
-        findings.fail("source_version", what, "use a supported source")
-    findings.pass_unless_found("source_version", f"PostgreSQL {major(server.version)}")
-    if server.is_pooled:
-        what = "the connection goes through a pooler, which hands one session's settings and snapshots to another"
-        fix = f"name the server itself in connection {pipeline.source.connection.name}, not the pooler"
-        findings.fail("source_not_pooled", what, fix)
-    findings.pass_unless_found("source_not_pooled", "the connection reaches the server itself")
+    check_version("source", server.version, findings)
+    check_pooler("source", pipeline.source.connection.name, findings, is_pooled=server.is_pooled)
+    check_session_limits(pipeline, "source", server, findings)
+    _check_connections(facts, source, findings)
     _check_schema(pipeline, source, findings)
     if pipeline.mode.captures:
+        check_minor_version(server.version, findings)
         _check_capture(server, findings)
         _check_slots(facts.record, source, findings)
+        _check_slot_keeping(server, findings)
         _check_role(pipeline, server, findings)
         _check_publication(pipeline, source, findings)
     _check_orphans(pipeline, facts.record, source, findings)
@@ -90,6 +90,56 @@ def _check_slots(record: PipelineRecord | None, source: SourceFacts, findings: F
             "raise max_wal_senders and restart the source server",
         )
     findings.pass_unless_found("source_walsenders", f"{free_senders} of {server.max_wal_senders} walsenders are free")
+
+
+def _check_slot_keeping(server: SourceServer, findings: Findings) -> None:
+    """Tell what becomes of the slot, and of the source's disk, while nobody reads it: in a pause, in a long load."""
+    if server.slot_wal_limit_mb is not None:
+        what = (
+            f"max_slot_wal_keep_size is {server.slot_wal_limit_mb} MB: a slot that falls further behind, in a long "
+            "load, a pause or while the target is away, is lost, and every table has to be loaded again"
+        )
+        fix = "ALTER SYSTEM SET max_slot_wal_keep_size = -1; and watch the disk, or as much as the longest pause needs"
+        findings.warn("source_slot_keeping", what, fix)
+    if server.idle_slot_timeout_seconds:
+        what = (
+            f"idle_replication_slot_timeout is {server.idle_slot_timeout_seconds} s: the slot of a pipeline that is "
+            "stopped longer than that is lost, and every table has to be loaded again"
+        )
+        findings.warn("source_slot_keeping", what, "ALTER SYSTEM SET idle_replication_slot_timeout = 0;")
+    if 0 < server.wal_sender_timeout_seconds < _SHORTEST_SENDER_TIMEOUT_SECONDS:
+        what = (
+            f"wal_sender_timeout is {server.wal_sender_timeout_seconds:g} s: the connector answers every 10 s and is "
+            "cut off between"
+        )
+        findings.warn("source_slot_keeping", what, "ALTER SYSTEM SET wal_sender_timeout = '60s';")
+    now = "" if server.wal_mb is None else f" ({server.wal_mb} MB of WAL are on its disk now)"
+    findings.pass_unless_found(
+        "source_slot_keeping",
+        f"the slot is kept however far behind it is: the source's disk must hold the WAL of the longest pause{now}",
+    )
+
+
+def _check_connections(facts: PreflightFacts, source: SourceFacts, findings: Findings) -> None:
+    pipeline, server, loaded = facts.pipeline, source.server, loaded_tables(facts.record)
+    if server.free_connections is None:
+        return
+    needed = 1
+    if any(mapping.partition_key not in loaded for mapping in pipeline.tables) and pipeline.mode.loads:
+        needed += _SNAPSHOT_SESSIONS + pipeline.options.load_streams
+    is_connected = any(
+        slot.is_active for slot in source.slots if facts.record is not None and slot.name == facts.record.slot_name
+    )
+    if pipeline.mode.captures and not is_connected:
+        needed += _CONNECTOR_SESSIONS
+    if server.free_connections < needed:
+        findings.fail(
+            "source_connections",
+            f"the load and the connector need {needed} connections of the source, and {server.role} may open "
+            f"{server.free_connections} more",
+            "raise max_connections, or the CONNECTION LIMIT of the role or the database, or lower load_streams",
+        )
+    findings.pass_unless_found("source_connections", f"{needed} connections are needed, more are free")
 
 
 def _check_role(pipeline: Pipeline, server: SourceServer, findings: Findings) -> None:
@@ -144,6 +194,7 @@ def _check_owners_publication(
                 f"ALTER PUBLICATION {name} ADD TABLE {quote_table(table.name)};",
                 table=table.name.name,
             )
+        _check_published_whole(found, table, findings)
     missing = _OPERATIONS - found.operations
     if missing:
         _publication_fault(
@@ -163,6 +214,28 @@ def _check_owners_publication(
             findings,
             f"publication {found.name} leaves out stored generated columns, which makes UPDATEs on the source fail",
             f"ALTER PUBLICATION {name} SET (publish_generated_columns = stored);",
+        )
+
+
+def _check_published_whole(found: Publication, table: TableDefinition, findings: Findings) -> None:
+    """A condition on rows or a list of columns would leave changes out without a word."""
+    name, table_name = quote(found.name), quote_table(table.name)
+    if table.name in found.filtered:
+        _publication_fault(
+            findings,
+            f"publication {found.name} sends only the rows of {table.name} that meet its WHERE condition",
+            f"ALTER PUBLICATION {name} DROP TABLE {table_name}; ALTER PUBLICATION {name} ADD TABLE {table_name};",
+            table=table.name.name,
+        )
+    sent = found.columns.get(table.name)
+    missing = [] if sent is None else [column.name for column in table.copied_columns if column.name not in sent]
+    if missing:
+        # Left out here, a column of the replica identity makes the owner's UPDATE fail as well.
+        _publication_fault(
+            findings,
+            f"publication {found.name} does not send column {', '.join(missing)} of {table.name}",
+            f"ALTER PUBLICATION {name} DROP TABLE {table_name}; ALTER PUBLICATION {name} ADD TABLE {table_name};",
+            table=table.name.name,
         )
 
 

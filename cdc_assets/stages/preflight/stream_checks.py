@@ -50,7 +50,7 @@ def _check_topics(pipeline: Pipeline, findings: Findings) -> None:
     tables = [mapping.source for mapping in pipeline.tables]
     for group in colliding_topics(tables):
         listed = ", ".join(str(table) for table in group)
-        what = f"the changes of {listed} would meet in one topic: their names differ only in characters Kafka replaces"
+        what = f"the changes of {listed} would meet in one topic: to Kafka their names are one"
         fix = "put these tables into different pipelines, or rename one"
         for table in group:
             findings.fail("topic_names", what, fix, table=table.name)

@@ -5,10 +5,9 @@ from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.table import IndexDefinition, TableDefinition, TableMapping, TableName
 from cdc_assets.planning.connector_configs import unusable_key_columns
+from cdc_assets.planning.target_plan import KINDS, left_out
 from cdc_assets.stages.preflight.facts import SourceFacts
 from cdc_assets.stages.preflight.findings import Findings
-
-_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence"}
 
 
 def check_tables(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
@@ -27,20 +26,59 @@ def check_tables(pipeline: Pipeline, source: SourceFacts, findings: Findings) ->
             _check_key(mapping, table, findings, captures=pipeline.mode.captures)
             if pipeline.mode.captures:
                 _check_identity(pipeline, table, source, findings)
+                _check_case(table, findings)
+            _tell_left_out(mapping, table, findings)
+    if pipeline.mode.captures:
+        _check_parts(pipeline, source, findings)
     findings.pass_unless_found("table_exists", f"every table is there ({len(pipeline.tables)})")
     findings.pass_unless_found("table_kind", "every table is ordinary or partitioned")
     findings.pass_unless_found("table_readable", f"{source.server.role} sees every row of every table")
     findings.pass_unless_found("table_key", "every change can find its row")
     if pipeline.mode.captures:
         findings.pass_unless_found("table_replica_identity", "old rows are logged whole, or the product may set that")
+        findings.pass_unless_found("table_columns", "no two columns of a table differ only by case")
         findings.pass_unless_found("table_ownership", "the publication may be made of every table")
         findings.pass_unless_found("table_virtual_columns", "no virtual generated column would break UPDATEs")
+
+
+def _tell_left_out(mapping: TableMapping, table: TableDefinition, findings: Findings) -> None:
+    """Not a fault: the source goes on enforcing what the copy must not."""
+    sentences = left_out(table, mapping)
+    if sentences:
+        what = f"the copy of {table.name} is without {', '.join(sentences)}"
+        findings.passed("table_left_out", what, table=table.name.name)
+
+
+def _check_case(table: TableDefinition, findings: Findings) -> None:
+    """Debezium fails, and with it the stream of every table here, on columns that it cannot tell apart."""
+    by_folded: dict[str, str] = {}
+    for column in table.columns:
+        other = by_folded.setdefault(column.name.lower(), column.name)
+        if other != column.name:
+            what = f"columns {other} and {column.name} of {table.name} differ only by case, which Debezium refuses"
+            fix = "rename one of them, or leave the table out"
+            findings.fail("table_columns", what, fix, table=table.name.name, column=column.name)
+
+
+def _check_parts(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
+    """Refuse a partition beside its root: changes are sent under the root's name only, the part's copy stands still."""
+    owner_of: dict[TableName, TableName] = {}
+    chosen = [source.tables[mapping.source] for mapping in pipeline.tables if mapping.source in source.tables]
+    for table in sorted(chosen, key=lambda each: (each.kind == "p", len(each.leaves)), reverse=True):
+        for leaf in table.leaves:
+            root = owner_of.setdefault(leaf.name, table.name)
+            if root != table.name:
+                what = f"{table.name} belongs to {root}, and changes of both are sent as changes of {root} only"
+                fix = f"leave {table.name.name} out, or put it into a pipeline of its own"
+                findings.fail("table_partition", what, fix, table=table.name.name)
+                break
+    findings.pass_unless_found("table_partition", "no table is a partition of another table here")
 
 
 def _check_kind(table: TableDefinition, findings: Findings, *, captures: bool) -> bool:
     name = table.name.name
     if table.kind not in {"r", "p"}:
-        what = f"{table.name} is {_KINDS.get(table.kind, 'no table')}"
+        what = f"{table.name} is {KINDS.get(table.kind, 'no table')}"
         findings.fail("table_kind", what, "name ordinary or partitioned tables only", table=name)
         return False
     if table.has_inheritance:

@@ -6,10 +6,11 @@ from cdc_assets.dialects.postgres import quote
 from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
-from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.model.table import ColumnDefinition, TableMapping, TableName
+from cdc_assets.planning.connector_configs import unusable_target_names
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
-from cdc_assets.stages.preflight.source_checks import AFTER_NEWEST_VERSION, OLDEST_VERSION, VERSIONS, major
+from cdc_assets.stages.preflight.server_checks import check_pooler, check_session_limits, check_version
 
 _MOST_SINKS = 100
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -21,16 +22,20 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
     """Add every check of the target server, our role there, its tables and its free connections."""
     pipeline, server = facts.pipeline, target.server
     findings.passed("target_login", f"logged in to {pipeline.target} as {server.role}")
-    if not OLDEST_VERSION <= server.version < AFTER_NEWEST_VERSION:
-        what = f"the target is PostgreSQL {major(server.version)}; {VERSIONS}"
-        findings.fail("target_version", what, "use a supported target")
-    findings.pass_unless_found("target_version", f"PostgreSQL {major(server.version)}")
+    check_version("target", server.version, findings)
+    check_pooler("target", pipeline.target.connection.name, findings, is_pooled=server.is_pooled)
+    check_session_limits(pipeline, "target", server, findings)
     if server.is_standby:
         findings.fail("target_primary", "the target is a standby and takes no writes", "name its primary server")
+    elif server.is_read_only:
+        what = f"default_transaction_read_only is on for {server.role}: the target takes no writes"
+        statement = f"ALTER ROLE {quote(server.role)} SET default_transaction_read_only = off;"
+        findings.fail("target_primary", what, f"run on the target as an administrator: {statement}")
     findings.pass_unless_found("target_primary", "the target takes writes")
     _check_rights(pipeline, target, findings)
     for mapping in pipeline.tables:
         _check_table(facts, target, mapping, findings)
+    _check_names(facts, findings)
     findings.pass_unless_found("target_table", "every target table can be made, or is this pipeline's own")
     if pipeline.mode.captures:
         _check_connections(facts, target, findings)
@@ -69,20 +74,43 @@ def _check_table(facts: PreflightFacts, target: TargetFacts, mapping: TableMappi
             findings.warn("target_table", what, f"./cdc resync {facts.pipeline.name} -t {table}", table=table)
 
 
+def _check_names(facts: PreflightFacts, findings: Findings) -> None:
+    """Refuse names that the sink connector would write as others."""
+    if not facts.pipeline.mode.captures:
+        return
+    for mapping in facts.pipeline.tables:
+        table = mapping.partition_key
+        for name in unusable_target_names((mapping.target.schema, mapping.target.name)):
+            what = f"the sink connector cannot write to a table {name!r}: no quotation mark and no ${{ may be in it"
+            findings.fail("target_names", what, "name another target table or schema", table=table)
+        columns = [column.name for column in _source_columns(facts, mapping)]
+        for name in unusable_target_names(columns):
+            what = f"the sink connector cannot write column {name!r}: no quotation mark and no ${{ may be in its name"
+            findings.fail("target_names", what, "rename the column, or leave the table out", table=table, column=name)
+    findings.pass_unless_found("target_names", "the sink connectors can write every table and column")
+
+
+def _source_columns(facts: PreflightFacts, mapping: TableMapping) -> tuple[ColumnDefinition, ...]:
+    table = facts.source.tables.get(mapping.source) if isinstance(facts.source, SourceFacts) else None
+    return () if table is None else table.columns
+
+
 def _check_connections(facts: PreflightFacts, target: TargetFacts, findings: Findings) -> None:
     server = target.server
     tables = facts.record.tables if facts.record is not None else ()
     # The sinks of a pipeline that runs are among the connections in use.
     ours = sum(table.state in _CONNECTED for table in tables)
-    free = server.max_connections - server.used_connections + ours
+    unused = server.max_connections - server.used_connections
+    free = (unused if server.free_connections is None else server.free_connections) + ours
     allowed = min(_MOST_SINKS, free // 2)
     needed = len(facts.pipeline.tables)
     if needed > allowed:
         findings.fail(
             "target_connections",
             f"{needed} tables need {needed} connections of the target, but only {allowed} may be taken: half of the "
-            f"{free} that are free of {server.max_connections}, at most {_MOST_SINKS}",
-            f"raise max_connections on the target, or split the file into pipelines of at most {allowed} tables",
+            f"{free} that {server.role} may still open of {server.max_connections}, at most {_MOST_SINKS}",
+            "raise max_connections on the target, or the CONNECTION LIMIT of the role or the database, or split the "
+            f"file into pipelines of at most {allowed} tables",
         )
     findings.pass_unless_found("target_connections", f"one connection a table ({needed}), {free} are free")
 

@@ -34,6 +34,21 @@ def test_odd_table_names_arrive_each_in_its_own_table(stream_of: MakeStream) -> 
     assert differences(stream.databases.source_url, stream.databases.target_url, schema="dbo", tables=ODD) == {}
 
 
+def test_reserved_words_and_odd_columns_arrive(stream_of: MakeStream) -> None:
+    ddl = """CREATE TABLE "select" ("order" int PRIMARY KEY, "user" text, "Upper" text, "from;x" text, "a.b" text,
+        "$1" text, "100%" text, "it's" text)"""
+    stream: Stream = stream_of(ddl, *same_name("select"))
+    stream.start_source()
+    stream.start_sinks()
+    with psycopg.connect(stream.databases.source_url, autocommit=True) as session:
+        session.execute("""INSERT INTO "select" VALUES (1, 'lower', 'upper', 'c', 'd', 'e', 'f', 'g')""")
+        session.execute("""INSERT INTO "select" VALUES (2, NULL, 'upper', 'c', 'd', 'e', 'f', 'g')""")
+        session.execute("""UPDATE "select" SET "Upper" = 'changed', "it's" = NULL WHERE "order" = 1""")
+    stream.wait_until_applied()
+    found = differences(stream.databases.source_url, stream.databases.target_url, schema="dbo", tables=("select",))
+    assert found == {}
+
+
 def test_truncate_and_a_key_named_in_the_file_arrive(stream_of: MakeStream) -> None:
     ddl = """CREATE TABLE k (tenant int NOT NULL, no int NOT NULL, v text, UNIQUE (tenant, no));
         CREATE TABLE e (id int PRIMARY KEY)"""

@@ -16,5 +16,7 @@ def test_every_check_is_on_the_page_and_none_besides() -> None:
     for module in sorted(PAGE.parents[1].joinpath(folder).glob("*.py")):
         text = module.read_text(encoding="utf-8")
         named |= set(re.findall(r'findings\.(?:passed|fail|warn|pass_unless_found)\(\s*"(\w+)"', text))
+        for kind in re.findall(r'name = f"\{side\}_(\w+)"', text):
+            named |= {f"source_{kind}", f"target_{kind}"}
         named |= set(re.findall(r'^_CHECK = "(\w+)"', text, re.MULTILINE))
     assert named == set(CHECKS)

@@ -1,6 +1,6 @@
 """Chunks hold every row of a view exactly once."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc_assets.model.table import TableName
@@ -16,6 +16,7 @@ def _sizes(leaves: list[tuple[int, int]]) -> list[LeafSize]:
     ]
 
 
+@settings(deadline=None)
 @given(_LEAVES, st.integers(1, 1 << 30))
 def test_every_block_of_every_leaf_is_in_exactly_one_chunk(leaves: list[tuple[int, int]], chunk_bytes: int) -> None:
     sizes = _sizes(leaves)

@@ -32,6 +32,9 @@ def test_tables_whose_changes_would_meet_in_one_topic_are_found() -> None:
     assert colliding_topics((apart, *meeting)) == (meeting,)
     dotted = (TableName("a.b", "c"), TableName("a", "b.c"))
     assert colliding_topics(dotted) == (dotted,)
+    # Kafka makes of both the same name of a metric, and refuses the second topic.
+    refused = (TableName("public", "e.f"), TableName("public", "e_f"))
+    assert colliding_topics(refused) == (refused,)
 
 
 def test_a_topic_name_too_long_for_kafka_is_found() -> None:

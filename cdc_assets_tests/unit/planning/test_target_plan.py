@@ -35,6 +35,14 @@ def test_an_enum_that_is_there_with_more_labels_is_taken() -> None:
     assert changes == (CreateTable(_TARGET, _COLUMNS),)
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"), [("v", "a view"), ("S", "a sequence"), ("c", "a composite"), ("i", "an index")]
+)
+def test_a_name_that_something_else_has_is_refused_even_by_wish(kind: str, what: str) -> None:
+    with pytest.raises(TargetNotOursError, match=f"is taken by {what}"):
+        plan_table_changes(_WANTED, _present(is_ours=False, kind=kind), enums={}, replaces=True)
+
+
 def test_ours_and_equal_is_kept() -> None:
     assert plan_table_changes(_WANTED, _present(), enums={}, replaces=False) == ()
 

@@ -5,7 +5,15 @@ from dataclasses import replace
 import pytest
 
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict
-from cdc_assets.model.errors import ConnectUnavailableError, KafkaError, SourceError, TargetError, TargetNotOursError
+from cdc_assets.model.errors import (
+    ConnectUnavailableError,
+    KafkaError,
+    SourceError,
+    SourceLockedError,
+    TargetError,
+    TargetLockedError,
+    TargetNotOursError,
+)
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
@@ -79,6 +87,29 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
         pytest.param(GOOD.source(slots=(slot("cdc_sales_eu_1_abcdef"),)), id="the slot of sales_eu is not sales' slot"),
         pytest.param(GOOD.table(kind="p"), id="a partitioned table"),
         pytest.param(with_columns(Verdict.EXACT), id="an exact column"),
+        pytest.param(
+            OWNERS.source(publication=replace(PUBLICATION, columns={ORDERS: frozenset({"id", "amount"})})),
+            id="a publication that sends every column",
+        ),
+        pytest.param(
+            OWNERS.table(columns=(column("id"), column("g", generated="stored"))).source(
+                publication=replace(PUBLICATION, columns={ORDERS: frozenset({"id"})})
+            ),
+            id="a generated column is not copied",
+        ),
+        pytest.param(GOOD.source_server(free_connections=8), id="just enough connections of the source"),
+        pytest.param(LOADED.source_server(free_connections=4), id="a loaded table needs no load sessions"),
+        pytest.param(
+            LOADED.source(slots=(slot(active_pid=9),)).source_server(free_connections=1), id="its own connector"
+        ),
+        pytest.param(LOAD_ONLY.table(columns=(column("id"), column("Id"))), id="the load tells case apart"),
+        pytest.param(GOOD.source_server(version=150013), id="the minor version that was mended"),
+        pytest.param(LOAD_ONLY.source_server(version=150012), id="load only decodes nothing"),
+        pytest.param(LOAD_ONLY.table(columns=(column('a"b'),)), id="the load writes any name"),
+        pytest.param(GOOD.source_server(encoding="LATIN1").target_server(encoding="LATIN1"), id="the same encoding"),
+        pytest.param(
+            LOAD_ONLY.source_server(session_limits={"statement_timeout": "5s"}), id="our sessions set limits aside"
+        ),
     ],
 )
 def test_what_is_in_order_passes(case: Case) -> None:
@@ -163,6 +194,38 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "source_publication",
             "leaves out stored generated columns",
         ),
+        (
+            OWNERS.source(publication=replace(PUBLICATION, filtered=frozenset({ORDERS}))),
+            "source_publication",
+            "sends only the rows of public.orders that meet",
+        ),
+        (
+            OWNERS.source(publication=replace(PUBLICATION, columns={ORDERS: frozenset({"id"})})),
+            "source_publication",
+            "does not send column amount of public.orders",
+        ),
+        (GOOD.source_server(free_connections=7), "source_connections", "need 8 connections of the source, and cdc"),
+        (LOAD_ONLY.source_server(free_connections=4), "source_connections", "need 5 connections"),
+        (GOOD.source_server(encoding="SQL_ASCII"), "encoding", "SQL_ASCII"),
+        (
+            GOOD.target_server(encoding="LATIN1"),
+            "encoding",
+            "LATIN1, which cannot hold every text of the source's UTF8",
+        ),
+        (
+            GOOD.table(columns=(column("id"), column("Id"))),
+            "table_columns",
+            "columns id and Id of public.orders differ only by case",
+        ),
+        (GOOD.target_server(is_pooled=True), "target_not_pooled", "pooler"),
+        (GOOD.target_server(is_read_only=True), "target_primary", "default_transaction_read_only is on for loader"),
+        (GOOD.target_server(free_connections=1), "target_connections", "1 that loader may still open"),
+        (
+            GOOD.pipeline(tables=(TableMapping(ORDERS, TableName("dbo", 'ord"ers')),)),
+            "target_names",
+            "cannot write to a table 'ord\"ers'",
+        ),
+        (GOOD.table(columns=(column("a${b"),)), "target_names", "cannot write column 'a${b'"),
         (GOOD.target_server(version=130000), "target_version", "13.0"),
         (GOOD.target_server(is_standby=True), "target_primary", "standby"),
         (GOOD.target(may_create_in=False), "target_create", "loader may not make tables in schema dbo"),
@@ -225,6 +288,25 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
     [
         (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
         (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
+        (GOOD.source_server(version=140017), "source_minor_version", "PostgreSQL 14.17 may lose changes"),
+        (GOOD.source_server(version=170004), "source_minor_version", "PostgreSQL 17.4 may lose changes"),
+        (GOOD.source_server(slot_wal_limit_mb=1024), "source_slot_keeping", "max_slot_wal_keep_size is 1024 MB"),
+        (
+            GOOD.source_server(idle_slot_timeout_seconds=60),
+            "source_slot_keeping",
+            "idle_replication_slot_timeout is 60",
+        ),
+        (GOOD.source_server(wal_sender_timeout_seconds=5.0), "source_slot_keeping", "wal_sender_timeout is 5 s"),
+        (
+            GOOD.source_server(session_limits={"idle_session_timeout": "60000ms"}),
+            "source_session_limits",
+            "sessions of cdc on the source begin with idle_session_timeout = 60000ms",
+        ),
+        (
+            GOOD.target_server(session_limits={"statement_timeout": "5000ms"}),
+            "target_session_limits",
+            "sessions of loader on the target",
+        ),
         (GOOD.having(kafka=KafkaError("refused", hint="h")), "kafka_reachable", "does not run: refused"),
         (GOOD.target(replaced=frozenset({"orders"})), "target_table", "will be dropped and made again"),
         (LOADED.target(tables={}), "target_table", "orders has to be loaded again"),
@@ -282,6 +364,44 @@ def test_all_tables_are_judged_not_the_first_alone() -> None:
         ("table_key", "a b"),
         ("topic_names", "a_b"),
         ("topic_names", "a b"),
+    ]
+
+
+def test_a_partition_beside_its_root_is_refused() -> None:
+    """Changes are sent as the root's: the partition's own copy would stand still without a word."""
+    root, part, other = (TableName("public", name) for name in ("orders", "orders_1", "other"))
+    leaves = tuple(LeafTable(TableName("public", f"orders_{n}"), "d", n) for n in (1, 2))
+    tables = {
+        part: source_table(part),
+        root: replace(source_table(root), kind="p", leaves=leaves),
+        other: source_table(other),
+    }
+    mappings = tuple(TableMapping(name, TableName("dbo", name.name)) for name in tables)
+    case = GOOD.pipeline(tables=mappings).source(tables=tables)
+    (found,) = case.found()
+    assert (found.name, found.table) == ("table_partition", "orders_1")
+    assert "changes of both are sent as changes of public.orders only" in found.what
+    assert case.pipeline(mode=Mode.FULL_LOAD_ONLY).found() == ()
+
+
+def test_what_the_copy_is_without_is_told_and_is_no_fault() -> None:
+    unique = replace(index("amount"), definition="CREATE UNIQUE INDEX ix ON t USING btree (amount)")
+    case = GOOD.table(foreign_keys=("fk_customer",), triggers=("audit",), indexes=(unique,))
+    assert case.found() == ()
+    (told,) = [check for check in case.checks() if check.name == "table_left_out"]
+    assert (told.status, told.table) == (CheckStatus.PASS, "orders")
+    for part in ("foreign key fk_customer", "trigger audit", "uniqueness of index ix"):
+        assert part in told.what
+
+
+def test_a_locked_table_is_not_mistaken_for_a_refused_login() -> None:
+    case = GOOD.having(
+        source=SourceLockedError("held by pid 7", hint="wait", table="orders"),
+        target=TargetLockedError("held by pid 8", hint="wait", table="orders"),
+    )
+    assert [(found.name, found.table, found.what) for found in case.found()] == [
+        ("source_locked", "orders", "held by pid 7"),
+        ("target_locked", "orders", "held by pid 8"),
     ]
 
 
