@@ -18,7 +18,12 @@ SINK_CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
-_SINK_SESSION = "-c lock_timeout=30000 -c statement_timeout=50000 -c idle_in_transaction_session_timeout=60000"
+_SINK_SESSION = (
+    "-c lock_timeout=30000 -c statement_timeout=50000 -c idle_in_transaction_session_timeout=60000 "
+    # What a sink has committed it is never sent again: that must outlive the target's crash, whatever the server's
+    # default is.
+    "-c synchronous_commit=on"
+)
 
 
 @dataclass(frozen=True, slots=True)

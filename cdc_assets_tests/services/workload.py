@@ -142,12 +142,13 @@ class Writers:
         self.stop()
 
     def stop(self) -> int:
-        """Let each writer end its transaction; returns how many transactions were done, raises what a writer raised."""
+        """Let each writer end its transaction; returns how many were done, raises what a writer raised, once."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        if self.errors:
-            raise self.errors[0]
+        errors, self.errors = self.errors, []
+        if errors:
+            raise errors[0]
         return self.done
 
     def wait_for(self, more: int, *, timeout: float = 120) -> None:

@@ -179,6 +179,7 @@ def test_the_sinks_address_can_be_read_back() -> None:
     assert query["ApplicationName"] == "cdc_shop_1_abc123_sink_0_t"
     assert query["sslmode"] == "require"
     assert "-c lock_timeout=30000" in query["options"]
+    assert query["options"].endswith(" -c synchronous_commit=on")
 
 
 def test_long_sink_names_stay_apart_in_the_targets_sessions() -> None:
