@@ -43,6 +43,36 @@ def stop_pipeline(key: Key, settings: AppSettings) -> Json:
     return record_document(wiring.request_stop(settings, name), wiring.load_definitions(settings).find(name))
 
 
+@router.post("/{key}/pause", status_code=202, response_model=PipelineShape, summary="Pause a pipeline")
+def pause_pipeline(key: Key, settings: AppSettings) -> Json:
+    """Ask for a pause: changes are kept, none is applied. 409 unless it is RUNNING or paused already."""
+    name = _usable(settings, key)
+    return record_document(wiring.request_pause(settings, name), wiring.load_definitions(settings).find(name))
+
+
+@router.post("/{key}/resume", status_code=202, response_model=PipelineShape, summary="Resume a paused pipeline")
+def resume_pipeline(key: Key, settings: AppSettings) -> Json:
+    """Ask a paused pipeline to go on where it was. 409 when it is stopped; nothing is done when it runs."""
+    name = _usable(settings, key)
+    return record_document(wiring.request_resume(settings, name), wiring.load_definitions(settings).find(name))
+
+
+@router.post("/{key}/tables/{table}/pause", status_code=202, response_model=PipelineShape, summary="Pause a table")
+def pause_table(key: Key, table: str, settings: AppSettings) -> Json:
+    """Ask for one table's pause; the others flow. The state of the table shows when it is done."""
+    name = _usable(settings, key)
+    record = wiring.request_table_pause(settings, name, table)
+    return record_document(record, wiring.load_definitions(settings).find(name))
+
+
+@router.post("/{key}/tables/{table}/resume", status_code=202, response_model=PipelineShape, summary="Resume a table")
+def resume_table(key: Key, table: str, settings: AppSettings) -> Json:
+    """Ask one table to go on; one in quarantine is tried again at once."""
+    name = _usable(settings, key)
+    record = wiring.request_table_resume(settings, name, table)
+    return record_document(record, wiring.load_definitions(settings).find(name))
+
+
 @router.get("/{key}/events", response_model=list[EventShape], summary="What happened to a pipeline")
 def read_events(
     key: Key,

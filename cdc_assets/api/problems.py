@@ -19,6 +19,7 @@ from cdc_assets.model.errors import (
     IntentChangedError,
     KafkaError,
     LeaseHeldError,
+    NotPossibleNowError,
     SecretMissingError,
     SourceError,
     StateDatabaseError,
@@ -29,6 +30,7 @@ from cdc_assets.model.errors import (
 _STATUS: Mapping[type[CdcAssetsError], int] = {
     UnknownPipelineError: 404,
     LeaseHeldError: 409,
+    NotPossibleNowError: 409,
     IntentChangedError: 409,
     IllegalTransitionError: 409,
     DefinitionConflictError: 409,

@@ -17,7 +17,7 @@ from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
 from cdc_assets.model.pipeline_document import Json, pipeline_documents, record_document
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
 from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import PipelineStatus
+from cdc_assets.model.status import TROUBLE, Intent, PipelineStatus
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 
@@ -62,7 +62,7 @@ def check(name: SomeName = None, as_json: AsJson = False) -> None:
 def plan(name: Name, as_json: AsJson = False) -> None:
     """Show what a start would do: tables and sizes, DDL, connectors, what is left out. Changes nothing."""
     settings = wiring.load_settings()
-    found = wiring.plan(settings, _usable(settings, name))
+    found = wiring.plan(settings, usable(settings, name))
     if as_json:
         rendering.print_json(rendering.plan_json(found))
     else:
@@ -72,9 +72,9 @@ def plan(name: Name, as_json: AsJson = False) -> None:
 def start(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
     """Start a pipeline; returns when it is RUNNING (COMPLETED for full_load_only), exit 1 with the cause else."""
     settings = wiring.load_settings()
-    _usable(settings, name)
+    usable(settings, name)
     asked = wiring.request_start(settings, name)
-    _follow(settings, asked, _is_started, timeout=timeout, no_wait=no_wait, as_json=as_json)
+    follow_to_end(settings, asked, is_started, timeout=timeout, no_wait=no_wait, as_json=as_json)
 
 
 def stop(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
@@ -82,7 +82,7 @@ def stop(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: 
     settings = wiring.load_settings()
     _require_known(settings, wiring.load_definitions(settings), name)
     asked = wiring.request_stop(settings, name)
-    _follow(settings, asked, _is_stopped, timeout=timeout, no_wait=no_wait, as_json=as_json)
+    follow_to_end(settings, asked, _is_stopped, timeout=timeout, no_wait=no_wait, as_json=as_json)
 
 
 def status(
@@ -120,7 +120,7 @@ def drop(
         raise typer.Exit(FAILED)
 
 
-def _usable(settings: Settings, name: str) -> Pipeline:
+def usable(settings: Settings, name: str) -> Pipeline:
     """Return the pipeline of a file that can be used; needs the state database, as `_require_known` does."""
     definitions = wiring.load_definitions(settings)
     _require_known(settings, definitions, name)
@@ -168,7 +168,8 @@ def _places(definitions: Definitions) -> dict[tuple[str, str], str]:
     }
 
 
-def _is_started(record: PipelineRecord) -> bool:
+def is_started(record: PipelineRecord) -> bool:
+    """Whether a start has ended, good or bad."""
     return record.status in _STARTED or record.status is PipelineStatus.ERROR
 
 
@@ -176,7 +177,7 @@ def _is_stopped(record: PipelineRecord) -> bool:
     return record.status in _STOPPED
 
 
-def _follow(
+def follow_to_end(
     settings: Settings,
     asked: PipelineRecord,
     is_done: Callable[[PipelineRecord], bool],
@@ -184,7 +185,9 @@ def _follow(
     timeout: float | None,
     no_wait: bool,
     as_json: bool,
+    table: str | None = None,
 ) -> None:
+    """Wait until it is done and show how it ended, of the pipeline or of one table; exit 1 when that is in trouble."""
     record, begun = asked, time.monotonic()
     if not no_wait:
         try:
@@ -198,11 +201,21 @@ def _follow(
     if as_json:
         definition = wiring.load_definitions(settings).find(record.name)
         rendering.print_json(record_document(record, definition))
+    elif table is not None:
+        row = record.table(table)
+        typer.echo(f"{record.name}.{table}: {row.intent} is wanted, {row.state} after {time.monotonic() - begun:.1f} s")
     elif no_wait:
         typer.echo(f"{record.name}: {record.intent} was asked for (status {record.status})")
     else:
         typer.echo(f"{record.name}: {record.status} after {time.monotonic() - begun:.1f} s")
-    if record.status is PipelineStatus.ERROR and not no_wait:
+    if no_wait:
+        return
+    if table is not None:
+        row = record.table(table)
+        if row.state in TROUBLE and row.intent is Intent.RUNNING:
+            rendering.print_failure(*rendering.split_sentence(row.last_error or f"table {table} is {row.state}"))
+            raise typer.Exit(FAILED)
+    elif record.status is PipelineStatus.ERROR:
         _fail_with_cause(record)
 
 

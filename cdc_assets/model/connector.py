@@ -54,3 +54,9 @@ class ConnectorReport:
     def is_stopped(self) -> bool:
         """Whether it is STOPPED and no task is left."""
         return self.state is ConnectorState.STOPPED and not self.tasks
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is PAUSED and no task does anything."""
+        idle = {ConnectorState.PAUSED, ConnectorState.FAILED}
+        return self.state is ConnectorState.PAUSED and {task.state for task in self.tasks} <= idle

@@ -54,6 +54,18 @@ class UnknownPipelineError(CdcAssetsError):
     code = "PIPELINE_UNKNOWN"
 
 
+class UnknownTableError(UnknownPipelineError):
+    """The pipeline has no table of that name."""
+
+    code = "TABLE_UNKNOWN"
+
+
+class NotPossibleNowError(CdcAssetsError):
+    """What was asked for makes no sense in the state the pipeline or table is in; nothing was changed."""
+
+    code = "NOT_POSSIBLE_NOW"
+
+
 class StateDatabaseError(CdcAssetsError):
     """The state database does not answer; without it nothing is done."""
 
@@ -132,6 +144,12 @@ class SlotError(CdcAssetsError):
     """The replication slot is missing, lost, foreign or ahead of what Kafka acknowledged: changes may be gone."""
 
     code = "SLOT_UNUSABLE"
+
+
+class SourceDriftError(CdcAssetsError):
+    """A source table, or the way its changes are sent, is no longer what was captured: changes may be gone."""
+
+    code = "SOURCE_DRIFT"
 
 
 class ConnectUnavailableError(CdcAssetsError):

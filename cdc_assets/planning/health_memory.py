@@ -10,12 +10,16 @@ from datetime import datetime
 
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.position import Lsn
+from cdc_assets.planning.drift import Baseline
 from cdc_assets.planning.healing import RestartHistory
 
 
 @dataclass(frozen=True, slots=True)
 class HealthMemory:
-    """`root`: the generation it is about; `marker` on its way, `moved_at` its last progress (`footprint`)."""
+    """`root`: the generation it is about; `marker` on its way, `moved_at` its last progress (`footprint`).
+
+    `baseline`: source, slot and tables as they were.
+    """
 
     root: str = ""
     marker: Marker | None = None
@@ -25,6 +29,7 @@ class HealthMemory:
     passed_lsn: Lsn | None = None
     restarts: Mapping[str, RestartHistory] = field(default_factory=dict)
     findings: tuple[str, ...] | None = None
+    baseline: Baseline = field(default_factory=Baseline)
 
     def to_json(self) -> str:
         """As text for the cursor."""
@@ -38,6 +43,7 @@ class HealthMemory:
                 "passed_lsn": None if self.passed_lsn is None else str(self.passed_lsn),
                 "restarts": {name: [past.count, past.last_at.isoformat()] for name, past in self.restarts.items()},
                 "findings": self.findings,
+                "baseline": self.baseline.as_json(),
             }
         )
 
@@ -59,6 +65,7 @@ class HealthMemory:
                     for name, (count, last_at) in stored.get("restarts", {}).items()
                 },
                 findings=None if stored.get("findings") is None else tuple(stored["findings"]),
+                baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()

@@ -38,6 +38,13 @@ class StopIdle:
 
 
 @dataclass(frozen=True, slots=True)
+class PauseIdle:
+    """No run is at work and the operator wants it paused: the tick holds its sinks itself."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Every attempt at this version died."""
 
@@ -45,7 +52,7 @@ class GiveUp:
     attempts: int
 
 
-Decision = Wait | AskRun | StopIdle | GiveUp
+Decision = Wait | AskRun | StopIdle | PauseIdle | GiveUp
 
 
 def run_key(pipeline: str, version: int, attempt: int) -> str:
@@ -68,7 +75,7 @@ def decide(  # noqa: PLR0911  one return a rule, in the order in which they hold
     is not a Dagster run that has ended. Dagster is not believed alone: a run it calls running is dead when the lease
     it took has run out (its launcher may be gone).
     """
-    if record.intent_version <= record.served_version or record.intent is Intent.PAUSED:
+    if record.intent_version <= record.served_version:
         return Wait()
     version = record.intent_version
     worked_on = record.lease_serves == version
@@ -76,6 +83,8 @@ def decide(  # noqa: PLR0911  one return a rule, in the order in which they hold
         return Wait()
     if record.intent is Intent.STOPPED:
         return Wait() if record.lease_is_live else StopIdle(version)
+    if record.intent is Intent.PAUSED:
+        return Wait() if record.lease_is_live else PauseIdle(version)
     if record.attempt == 0 or record.asked_at is None:
         return AskRun(version, 1, after_death=worked_on)
     took_lease = worked_on and record.lease_taken_at is not None and record.lease_taken_at > record.asked_at

@@ -11,6 +11,7 @@ from cdc_assets.model.errors import SlotError
 from cdc_assets.model.position import Lsn, SlotPosition
 
 PLUGIN = "pgoutput"
+RELOAD_FIX = "its tables have to be loaded again: ./cdc drop the pipeline and start it anew"
 
 
 class SlotVerdict(StrEnum):
@@ -22,10 +23,11 @@ class SlotVerdict(StrEnum):
     FOREIGN = "FOREIGN"
     LOST = "LOST"
     AHEAD = "AHEAD"
+    REMADE = "REMADE"
 
 
 # Changes are gone: the tables must be loaded again.
-CHANGES_GONE = frozenset({SlotVerdict.MISSING, SlotVerdict.LOST, SlotVerdict.AHEAD})
+CHANGES_GONE = frozenset({SlotVerdict.MISSING, SlotVerdict.LOST, SlotVerdict.AHEAD, SlotVerdict.REMADE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,9 @@ def check_slot(
 
     `captured_from`: from where the oldest table's changes have to be there; the limit while nothing has been confirmed.
     """
-    reload_fix = "its tables have to be loaded again: ./cdc drop the pipeline and start it anew"
     if slot is None:
         return SlotCheck(
-            SlotVerdict.MISSING, f"replication slot {name} is gone: changes since then are lost", reload_fix
+            SlotVerdict.MISSING, f"replication slot {name} is gone: changes since then are lost", RELOAD_FIX
         )
     if slot.database != database or slot.plugin != PLUGIN:
         return SlotCheck(
@@ -74,7 +75,7 @@ def check_slot(
         return SlotCheck(
             SlotVerdict.LOST,
             f"replication slot {name} is lost: the server kept too little WAL (max_slot_wal_keep_size)",
-            reload_fix,
+            RELOAD_FIX,
         )
     limit = captured_from if confirmed is None else max(confirmed, captured_from)
     if slot.confirmed_flush_lsn > limit:
@@ -82,7 +83,7 @@ def check_slot(
             SlotVerdict.AHEAD,
             f"replication slot {name} stands at {slot.confirmed_flush_lsn}, beyond {limit}, the last position that "
             "Kafka acknowledged: it was made anew or moved, changes between are lost",
-            reload_fix,
+            RELOAD_FIX,
         )
     if slot.is_active:
         return SlotCheck(

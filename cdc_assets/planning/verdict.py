@@ -15,6 +15,7 @@ from cdc_assets.model.errors import (
     ConnectUnavailableError,
     NotFlowingError,
 )
+from cdc_assets.planning.drift import Drift
 from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
 
@@ -31,12 +32,16 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be; `table`: it concerns this table and no other."""
+    """One thing that is not as it should be.
+
+    `table`: it concerns this table and no other; `needs_load`: the table has to be loaded anew.
+    """
 
     level: Level
     error: CdcAssetsError
     table: str | None = None
     failure: SinkFailure | None = None
+    needs_load: bool = False
 
     @property
     def key(self) -> str:
@@ -76,7 +81,7 @@ class StreamFacts:
 
     `sinks`: table -> connector of every table that shall flow; `reports`: what Connect says of the connectors;
     `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when the marker on its way,
-    which `waits_for` explains, has made no progress.
+    which `waits_for` explains, has made no progress; `drifts`: tables that are not what was captured or made.
     """
 
     pipeline: str
@@ -88,23 +93,29 @@ class StreamFacts:
     standstill_seconds: float = 0.0
     waits_for: str = ""
     without_sink: tuple[str, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    is_paused: bool = False
 
 
 def judge(facts: StreamFacts) -> Verdict:
     """Return every finding, the worst first."""
-    findings = [Finding(Level.FAILED, error) for error in facts.outages]
+    # Nothing has to arrive in a pause: a server that is away delays nobody, only lost changes matter.
+    findings = [Finding(Level.DEGRADED if facts.is_paused else Level.FAILED, error) for error in facts.outages]
     if facts.slot is not None:
         findings += _slot(facts.slot)
-    if not any(isinstance(error, ConnectUnavailableError) for error in facts.outages):
+    if not facts.is_paused and not any(isinstance(error, ConnectUnavailableError) for error in facts.outages):
         findings += _connector(facts, facts.source_connector, table=None)
         for table, connector in facts.sinks.items():
             findings += _connector(facts, connector, table=table)
-    if not findings and facts.standstill_seconds > STANDSTILL_SECONDS:
+    if not findings and not facts.is_paused and facts.standstill_seconds > STANDSTILL_SECONDS:
         standstill = NotFlowingError(
             f"nothing has moved for more than {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
             hint="see the logs of Kafka Connect and of the databases; a very large transaction may also take this long",
         )
         findings.append(Finding(Level.FAILED, standstill))
+    findings += [
+        Finding(Level.DEGRADED, drift.error, drift.table, needs_load=drift.needs_load) for drift in facts.drifts
+    ]
     if facts.without_sink:
         unfinished = ConnectorError(
             f"tables without a sink connector: {', '.join(facts.without_sink)}",

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.model.watch import SourceWatch
 from cdc_assets.planning.chunks import Chunk, LeafSize
 
 
@@ -161,6 +162,9 @@ class SourceDatabase(Protocol):
 
     def slot(self, name: str) -> SlotPosition | None:
         """The slot of that name, or None."""
+
+    def watch(self, *, slot: str, publication: str, tables: Sequence[TableName]) -> SourceWatch:
+        """Everything on which the captured changes depend, in one short session; the slot is read first."""
 
     def slots_like(self, prefix: str) -> tuple[SlotPosition, ...]:
         """Slots whose name begins with the prefix (left-overs of a lost state)."""

@@ -129,6 +129,12 @@ class PipelineStore(Protocol):
         pipeline is STOPPED already: no new version.
         """
 
+    def write_table_intent(self, name: str, table: str, intent: Intent, *, cause: str) -> PipelineRecord:
+        """Record what the operator wants of one table; the pipeline's intent and its version stay.
+
+        UnknownTableError when it is not recorded.
+        """
+
     def take_lease(self, name: str, *, run_id: str, serves: int | None = None) -> AbstractContextManager[Lease]:
         """Hold the pipeline's lease for the length of a `with` block.
 

@@ -46,6 +46,9 @@ class ConnectCluster(Protocol):
     def stop(self, names: Sequence[str]) -> None:
         """Stop the connectors; returns when all are STOPPED without tasks. A missing one is as good as stopped."""
 
+    def pause(self, names: Sequence[str]) -> None:
+        """Pause the connectors; returns when none of their tasks does anything. A missing one is as good as paused."""
+
     def restart_failed(self, name: str) -> None:
         """Restart what has FAILED of the connector."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.chunks import Chunk
 from cdc_assets.planning.table_changes import TableChange
 
@@ -112,6 +113,9 @@ class TargetDatabase(Protocol):
 
     def bookkeeping(self, schema: str) -> tuple[BookkeepingRow, ...]:
         """Every row of the schema's bookkeeping table; empty when there is none."""
+
+    def watch(self, schema: str, tables: Sequence[TableName]) -> TargetWatch:
+        """Which of the tables exist, and whose the bookkeeping says they are; in one short session."""
 
     def apply(
         self,

@@ -52,7 +52,8 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
     flow = _Flow(context, _flowing_sinks(context))
     if not flow.sinks:
         raise ConnectorError(
-            f"no sink connector of {context.pipeline.name} can run: {_first(outcomes)}", hint="see the tables' errors"
+            f"no sink connector of {context.pipeline.name} can run: {_first(outcomes)}",
+            hint=f"see the tables' errors; a paused table goes on by ./cdc resume {context.pipeline.name} -t TABLE",
         )
     passed = flow.wait()
     outcomes |= {name: TableOutcome(error=failure) for name, failure in flow.failed.items()}
@@ -79,6 +80,8 @@ def _is_ready(context: StageContext, table: TableRecord) -> bool:
         ready.add(TableState.PREPARED)
     # A table in quarantine that is loaded gets its next try with each start.
     ready.add(TableState.QUARANTINED)
+    # Held with the whole pipeline, or let go while it was stopped; a table held by its own intent stays so.
+    ready.add(TableState.PAUSED)
     return table.state in ready and table.intent is Intent.RUNNING
 
 
@@ -280,4 +283,5 @@ def sink_error(table: str, sink: str, cause: str) -> ConnectorError:
 
 
 def _first(outcomes: Mapping[str, TableOutcome]) -> str:
-    return next((outcome.error.message for outcome in outcomes.values() if outcome.error), "no table is loaded")
+    found = next((outcome.error for outcome in outcomes.values() if outcome.error), None)
+    return found.message if found else "no table is loaded and not paused"

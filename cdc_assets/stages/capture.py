@@ -61,10 +61,12 @@ def capture(context: StageContext, *, secrets: ConnectSecrets) -> Mapping[str, T
     )
     if _streams_already(context, names, config):
         context.log(f"Step 2: Source connector {names.source_connector} runs already, left alone")
-        if record.cdc_status is not CdcStatus.RUNNING:
+        if record.cdc_status not in {CdcStatus.RUNNING, CdcStatus.PAUSED}:
             context.lease.set_cdc(CdcStatus.STARTING, cause="the source connector runs")
     else:
-        context.lease.set_cdc(CdcStatus.STARTING, cause="connectors are being started")
+        # From a pause there is one way only, back to RUNNING; until then `status` says STARTING.
+        if record.cdc_status is not CdcStatus.PAUSED:
+            context.lease.set_cdc(CdcStatus.STARTING, cause="connectors are being started")
         _start(context, names, config)
     return {table.source_table: TableOutcome() for table in captured}
 

@@ -6,7 +6,7 @@ Called by a running `sync` that sees the intent, by the `reconcile` tick for an 
 from cdc_assets.model.errors import CdcAssetsError, SourceError, TargetError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import CdcStatus, FullLoadStatus, TableState
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, TableState
 from cdc_assets.stages.apply import wait_until_sessions_are_gone
 from cdc_assets.stages.capture import wait_until_slot_is_idle
 from cdc_assets.stages.context import StageContext
@@ -59,6 +59,8 @@ def _note_unproven(context: StageContext, what: str, error: CdcAssetsError) -> N
 def _rest(context: StageContext, record: PipelineRecord) -> None:
     rest = TableState.PREPARED if context.pipeline.mode is Mode.CDC_ONLY else TableState.LOADED
     for table in record.tables:
+        if table.state is TableState.PAUSED and table.intent is Intent.PAUSED:
+            continue  # Held by its operator, also after the next start.
         if table.state in _SINK_AT_WORK:
             context.lease.set_table(table.source_table, rest, cause="the pipeline was stopped")
         elif table.state is TableState.LOADING:

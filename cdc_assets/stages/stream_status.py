@@ -12,16 +12,17 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Mode, Pipeline
 from cdc_assets.model.record import PipelineRecord, TableRecord
 from cdc_assets.model.status import CdcStatus, Intent, TableState
+from cdc_assets.planning.drift import WatchedMapping
 from cdc_assets.planning.sink_failures import SinkFailure
 from cdc_assets.planning.verdict import StreamFacts, Verdict
 from cdc_assets.ports.store import Lease
 from cdc_assets.stages.capture import require_resync
+from cdc_assets.stages.hand_off import HOLDS_ROWS
 from cdc_assets.stages.marker import MarkerView
 
 STEP = "cdc_health"
 _FLOWING = frozenset({TableState.CATCHING_UP, TableState.STREAMING})
 _SUPERVISED = frozenset({*_FLOWING, TableState.QUARANTINED})
-_HOLDS_ROWS = frozenset({*_SUPERVISED, TableState.LOADED, TableState.PAUSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """One change of state: `what` for people; `holds_source`: a source connector that must not start by itself."""
+    """One change of state: `what` for people; `holds`: a connector that must not go on or start by itself."""
 
     what: str
     make: Callable[[Lease], None]
-    holds_source: str | None = None
+    holds: str | None = None
 
 
 def supervised_sinks(record: PipelineRecord) -> Mapping[str, str]:
@@ -63,6 +64,16 @@ def flowing_sinks(record: PipelineRecord) -> Mapping[str, str]:
     }
 
 
+def watched_tables(pipeline: Pipeline, record: PipelineRecord) -> tuple[WatchedMapping, ...]:
+    """Tables of the file that hold rows and are captured, paused ones too: they have to stay what they are."""
+    mappings = {mapping.partition_key: mapping for mapping in pipeline.tables}
+    return tuple(
+        WatchedMapping(mappings[table.source_table], table)
+        for table in record.tables
+        if table.source_table in mappings and table.state in HOLDS_ROWS and table.captured_from_lsn is not None
+    )
+
+
 def without_sink(pipeline: Pipeline, record: PipelineRecord) -> tuple[str, ...]:
     """Tables of the file that are ready to stream and have no running sink: a start that was not finished."""
     ready = TableState.PREPARED if pipeline.mode is Mode.CDC_ONLY else TableState.LOADED
@@ -79,7 +90,10 @@ def status_changes(pipeline: Pipeline, record: PipelineRecord, seen: Look) -> tu
     changes = [*_gone_changes(pipeline, record, seen)]
     if not changes:
         for table in record.tables:
-            if table.source_table in seen.facts.sinks:
+            drifted = _drift_changes(table, seen)
+            if drifted:
+                changes += drifted
+            elif table.source_table in seen.facts.sinks:
                 changes += _table_changes(table, seen)
     if _is_given_up(record, seen):
         return tuple(changes)
@@ -97,11 +111,28 @@ def _is_given_up(record: PipelineRecord, seen: Look) -> bool:
 
 def _gone_changes(pipeline: Pipeline, record: PipelineRecord, seen: Look) -> list[StatusChange]:
     slot = seen.facts.slot
-    if slot is None or not slot.loses_changes or not any(table.state in _HOLDS_ROWS for table in record.tables):
+    if slot is None or not slot.loses_changes or not any(table.state in HOLDS_ROWS for table in record.tables):
         return []
     source = seen.facts.reports.get(seen.facts.source_connector)
     held = seen.facts.source_connector if source is not None and not source.is_stopped else None
     return [StatusChange(slot.what, lambda lease: require_resync(lease, pipeline, record, slot.error()), held)]
+
+
+def _drift_changes(table: TableRecord, seen: Look) -> list[StatusChange]:
+    found = next((f for f in seen.verdict.findings if f.table == table.source_table and f.needs_load), None)
+    if found is None or table.state not in HOLDS_ROWS:
+        return []
+    error, sink = found.error, table.sink_connector_name
+    report = seen.facts.reports.get(sink) if sink is not None else None
+    # What its sink would still write may damage rows that are good.
+    held = sink if report is not None and not report.is_stopped else None
+    return [
+        StatusChange(
+            error.message,
+            lambda lease: lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error),
+            held,
+        )
+    ]
 
 
 def _table_changes(table: TableRecord, seen: Look) -> list[StatusChange]:

@@ -30,7 +30,7 @@ _STEP = {
     Stage.SOURCE_CONNECTOR: "capture",
     Stage.SINK_CONNECTOR: "apply",
 }
-_SINK_READY = frozenset({TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING})
+_SINK_READY = frozenset({TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED})
 # These say that this run may not, or need not, change anything any more; the next holder of the lease goes on.
 _PASS_THROUGH = (LeaseLostError, IntentChangedError, StateDatabaseError)
 

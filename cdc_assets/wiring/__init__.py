@@ -1,6 +1,16 @@
 """Composition root: which adapters stand behind the ports, and the operations that entry points call."""
 
-from cdc_assets.wiring.control import RunWish, find_pipeline, reconcile, request_start, request_stop
+from cdc_assets.wiring.control import (
+    RunWish,
+    find_pipeline,
+    reconcile,
+    request_pause,
+    request_resume,
+    request_start,
+    request_stop,
+    request_table_pause,
+    request_table_resume,
+)
 from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
 from cdc_assets.wiring.diagnosis import diagnose
 from cdc_assets.wiring.health import observe_health
@@ -32,8 +42,12 @@ __all__ = [
     "read_lag",
     "reconcile",
     "reload_code_location",
+    "request_pause",
+    "request_resume",
     "request_start",
     "request_stop",
+    "request_table_pause",
+    "request_table_resume",
     "require_daemon",
     "sync",
     "vital_signs",

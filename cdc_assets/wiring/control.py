@@ -6,16 +6,26 @@ from dataclasses import dataclass
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from cdc_assets.adapters.system_clock import SystemClock
-from cdc_assets.model.errors import CdcAssetsError, LeaseHeldError, RunDiedError, UnknownPipelineError
+from cdc_assets.model.errors import (
+    CdcAssetsError,
+    LeaseHeldError,
+    NotPossibleNowError,
+    RunDiedError,
+    UnknownPipelineError,
+    UnknownTableError,
+)
 from cdc_assets.model.pipeline import Definitions, Pipeline
-from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import Intent
-from cdc_assets.planning.run_requests import AskRun, GiveUp, StopIdle, Wait, decide, is_silent, run_key
+from cdc_assets.model.record import PipelineRecord, TableRecord
+from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, TableState
+from cdc_assets.planning.run_requests import AskRun, GiveUp, PauseIdle, StopIdle, Wait, decide, is_silent, run_key
 from cdc_assets.ports.runs import RunLookup
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.stages.stop import stop
 from cdc_assets.wiring.parts import load_definitions, open_store, stage_context
+from cdc_assets.wiring.pauses import follow_table_intents, pause_idle, release_now
+
+_PAUSABLE = frozenset({TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,79 @@ def request_stop(settings: Settings, name: str) -> PipelineRecord:
     if store.find(name) is None:
         store.ensure_pipeline(find_pipeline(load_definitions(settings), name))
     return store.write_intent(name, Intent.STOPPED, cause="stop was asked for")
+
+
+def request_pause(settings: Settings, name: str) -> PipelineRecord:
+    """Write the intent PAUSED; a paused pipeline is left as it is.
+
+    NotPossibleNowError, and nothing is written, unless changes arrive and no load is under way.
+    """
+    store = open_store(settings)
+    record = _recorded(settings, store, name)
+    if record.intent is Intent.PAUSED:
+        return record
+    if record.intent is not Intent.RUNNING or record.cdc_status is not CdcStatus.RUNNING:
+        raise NotPossibleNowError(
+            f"pipeline {name} is {record.status} (cdc {record.cdc_status}): only one that is RUNNING can be paused",
+            hint=f"see ./cdc status {name}; ./cdc stop {name} works in every state",
+        )
+    if record.full_load_status is FullLoadStatus.IN_PROGRESS:
+        raise NotPossibleNowError(
+            f"pipeline {name} is loading tables: a load cannot be paused", hint="wait for its end, or stop the pipeline"
+        )
+    return store.write_intent(name, Intent.PAUSED, cause="pause was asked for")
+
+
+def request_resume(settings: Settings, name: str) -> PipelineRecord:
+    """Write the intent RUNNING for a paused pipeline; a running one is left as it is, NotPossibleNowError else."""
+    store = open_store(settings)
+    record = _recorded(settings, store, name)
+    if record.intent is Intent.RUNNING:
+        return record
+    if record.intent is not Intent.PAUSED:
+        raise NotPossibleNowError(
+            f"pipeline {name} is {record.status}, not paused: there is nothing to resume", hint=f"./cdc start {name}"
+        )
+    return store.write_intent(name, Intent.RUNNING, cause="resume was asked for")
+
+
+def request_table_pause(settings: Settings, name: str, table: str) -> PipelineRecord:
+    """Write the intent PAUSED of a table whose changes are applied; the other tables go on."""
+    store = open_store(settings)
+    state = _table(_recorded(settings, store, name), table).state
+    if state not in _PAUSABLE:
+        raise NotPossibleNowError(
+            f"table {table} of pipeline {name} is {state}: only a table whose changes are applied can be paused",
+            hint=f"see ./cdc status {name}",
+        )
+    return store.write_table_intent(name, table, Intent.PAUSED, cause="pause was asked for")
+
+
+def request_table_resume(settings: Settings, name: str, table: str) -> PipelineRecord:
+    """Write the intent RUNNING of a table; one in quarantine is tried again at once, LeaseHeldError while a run works.
+
+    The tick lets a paused one go on; when the whole pipeline is paused or stopped, that is at its resume or start.
+    """
+    store = open_store(settings)
+    row = _table(_recorded(settings, store, name), table)
+    record = store.write_table_intent(name, table, Intent.RUNNING, cause="resume was asked for")
+    if row.state is TableState.QUARANTINED and record.intent is Intent.RUNNING:
+        release_now(settings, store, find_pipeline(load_definitions(settings), name), [table])
+    return store.find(name) or record
+
+
+def _recorded(settings: Settings, store: PipelineStore, name: str) -> PipelineRecord:
+    return store.find(name) or store.ensure_pipeline(find_pipeline(load_definitions(settings), name))
+
+
+def _table(record: PipelineRecord, table: str) -> TableRecord:
+    for row in record.tables:
+        if row.source_table == table:
+            return row
+    known = ", ".join(row.source_table for row in record.tables)
+    raise UnknownTableError(
+        f"pipeline {record.name} has no table {table} (known: {known})", hint=f"see ./cdc status {record.name}"
+    )
 
 
 def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]) -> tuple[RunWish, ...]:
@@ -115,6 +198,7 @@ def _reconcile_one(
     )
     match decision:
         case Wait():
+            follow_table_intents(settings, store, pipeline, record, log)
             return None
         case AskRun(version=version, after_death=after_death):
             attempt = store.note_run_asked(record.name, version=version, died=_died(record) if after_death else None)
@@ -127,6 +211,9 @@ def _reconcile_one(
                 hint="look at the runs in Dagster and at the machine's memory, then start the pipeline again",
             )
             store.give_up(record.name, version=version, error=error)
+            return None
+        case PauseIdle(version=version):
+            pause_idle(settings, store, pipeline, version, log)
             return None
         case StopIdle(version=version):
             _stop_idle(settings, store, pipeline, version, log)

@@ -6,7 +6,8 @@ from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.errors import SecretMissingError
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.settings import Settings
-from cdc_assets.stages.health import HealthContext, check_health
+from cdc_assets.stages.health import check_health
+from cdc_assets.stages.observation import HealthContext
 from cdc_assets.wiring.parts import load_definitions, open_connect, open_kafka, open_source, open_store, open_target
 
 # A look comes again in seconds: who does not answer now is shown as away.

@@ -84,6 +84,18 @@ class KafkaConnect:
 
         self._until(lambda: not running(), f"connectors did not stop: {', '.join(names)}")
 
+    def pause(self, names: Sequence[str]) -> None:
+        """Ask all to pause, then wait for all; a task that has failed does nothing either."""
+        for name in names:
+            self._rest.call("PUT", "connectors", name, "pause")
+
+        def running() -> list[str]:
+            reports = self.reports()
+            return [name for name in names if name in reports and not reports[name].is_paused]
+
+        if names:
+            self._until(lambda: not running(), f"connectors did not pause: {', '.join(names)}")
+
     def restart_failed(self, name: str) -> None:
         """Restart what has FAILED of it; asking twice does no harm."""
         self._require(

@@ -24,6 +24,7 @@ from cdc_assets.model.errors import (
     IntentChangedError,
     StateDatabaseError,
     UnknownPipelineError,
+    UnknownTableError,
 )
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import Event, PipelineRecord
@@ -113,6 +114,19 @@ class PostgresPipelineStore:
                 ledger.set(intent=intent.value, intent_version=ledger["intent_version"] + 1, cause=cause)
                 ledger.set(attempt=0, asked_at=None)
                 ledger.settle()
+            return read_pipelines(connection, name)[0]
+
+    def write_table_intent(self, name: str, table: str, intent: Intent, *, cause: str) -> PipelineRecord:
+        """Record what the operator wants of one table."""
+        with self._database.change() as connection:
+            ledger = self._lock(connection, name)
+            if table not in ledger.tables:
+                raise UnknownTableError(
+                    f"pipeline {name} has no table {table} (known: {', '.join(ledger.tables)})",
+                    hint=f"see ./cdc status {name}",
+                )
+            ledger.set_table(table, intent=intent.value, cause=cause)
+            ledger.settle()
             return read_pipelines(connection, name)[0]
 
     @contextmanager

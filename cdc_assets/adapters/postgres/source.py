@@ -15,12 +15,14 @@ from cdc_assets.adapters.postgres.owner_update import check_owner_can_update
 from cdc_assets.adapters.postgres.replication import later_snapshot, slot_snapshot
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.adapters.postgres.snapshot import HeldSnapshot
+from cdc_assets.adapters.postgres.source_watch import read_watch
 from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
 from cdc_assets.dialects.postgres import application_name, application_prefix, quote, quote_table
 from cdc_assets.model.errors import SlotError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.model.watch import SourceWatch
 from cdc_assets.planning.names import MARKER_PREFIX
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import Publication, SourceServer
@@ -183,6 +185,11 @@ class PostgresSource:
     def slot(self, name: str) -> SlotPosition | None:
         """The slot of that name, or None."""
         return next((slot for slot in self.slots_like(name) if slot.name == name), None)
+
+    def watch(self, *, slot: str, publication: str, tables: Sequence[TableName]) -> SourceWatch:
+        """Everything on which the captured changes depend."""
+        with self._sessions.session("the slot and the captured tables cannot be looked at") as connection:
+            return read_watch(connection, slot=slot, publication=publication, tables=tables)
 
     def slots_like(self, prefix: str) -> tuple[SlotPosition, ...]:
         """Slots whose name begins with the prefix."""

@@ -21,6 +21,7 @@ from cdc_assets.dialects.postgres import application_name, application_prefix, i
 from cdc_assets.model.errors import TargetNotOursError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import TableDefinition, TableName
+from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateTable, DropTable, TableChange
 from cdc_assets.ports.target import BookkeepingRow, ChunkReceipt, ChunkWriter, Fence, TargetServer
 
@@ -115,6 +116,22 @@ class PostgresTarget:
         """Every row of the schema's bookkeeping table."""
         with self._sessions.session("the bookkeeping cannot be read") as connection:
             return bookkeeping.rows(connection, schema)
+
+    def watch(self, schema: str, tables: Sequence[TableName]) -> TargetWatch:
+        """Which of the tables exist, and whose they are."""
+        with self._sessions.session("the target tables cannot be looked at") as connection:
+            found = fetch_all(
+                connection,
+                """
+                SELECT w.schema, w.name, c.oid::int8 AS oid
+                FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
+                    JOIN pg_namespace n ON n.nspname = w.schema
+                    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
+                """,
+                {"schemas": [table.schema for table in tables], "names": [table.name for table in tables]},
+            )
+            owners = {row.target_table: row.pipeline_id for row in bookkeeping.rows(connection, schema)}
+        return TargetWatch({TableName(row["schema"], row["name"]): row["oid"] for row in found}, owners)
 
     def apply(
         self,

@@ -19,7 +19,8 @@ from cdc_assets.model.status import Intent, TableState
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.names import PipelineNames, pipeline_names
 from cdc_assets.stages.context import StageContext
-from cdc_assets.stages.health import HealthContext, HealthReport, check_health
+from cdc_assets.stages.health import HealthReport, check_health
+from cdc_assets.stages.observation import HealthContext
 from cdc_assets.stages.remove import remove
 from cdc_assets.stages.stop import stop
 from cdc_assets.stages.sync import sync

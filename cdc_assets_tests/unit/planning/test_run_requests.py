@@ -12,6 +12,7 @@ from cdc_assets.planning.run_requests import (
     AskRun,
     Decision,
     GiveUp,
+    PauseIdle,
     StopIdle,
     Wait,
     decide,
@@ -128,3 +129,10 @@ def test_nobody_is_silent_without_a_live_lease() -> None:
 
 def test_a_run_key_names_version_and_attempt() -> None:
     assert run_key("p", 3, 2) == "p:3:2"
+
+
+def test_a_wish_to_pause_is_carried_out_by_the_tick_once_nobody_works() -> None:
+    paused = replace(AT_WORK, intent=Intent.PAUSED)
+    assert _decide(paused) == Wait()
+    assert _decide(replace(paused, lease_is_live=False)) == PauseIdle(3)
+    assert _decide(replace(paused, lease_is_live=False, served_version=3)) == Wait()

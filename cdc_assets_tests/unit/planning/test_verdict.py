@@ -129,3 +129,13 @@ def test_the_memory_survives_its_journey_as_text() -> None:
     )
     assert HealthMemory.from_json(memory.to_json()) == memory
     assert HealthMemory.from_json(None) == HealthMemory.from_json("not json") == HealthMemory()
+
+
+def test_in_a_pause_only_lost_changes_matter() -> None:
+    stopped = {name: ConnectorReport(name, ConnectorState.STOPPED, ()) for name in ("s", "k0", "k1")}
+    paused = replace(FACTS, is_paused=True, reports=stopped, standstill_seconds=99)
+    assert judge(paused).level is Level.HEALTHY
+    away = ConnectUnavailableError("away", hint="wait")
+    assert judge(replace(paused, outages=(away,))).stream_failure is None
+    gone = SlotCheck(SlotVerdict.MISSING, "gone")
+    assert judge(replace(paused, slot=gone)).stream_failure is not None

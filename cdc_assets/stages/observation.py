@@ -1,0 +1,154 @@
+"""The questions of one look at a stream: everybody is asked once, and what they say becomes facts for the verdict.
+
+Called by `stages/health`. It never waits: a marker emitted by one look is followed by the next ones through
+`HealthMemory`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import TypeVar
+
+from cdc_assets.model.errors import CdcAssetsError, ConnectUnavailableError, KafkaError, SourceError, TargetError
+from cdc_assets.model.marker import Marker
+from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import Intent
+from cdc_assets.planning.drift import Drift, check_lineage, next_baseline, source_drifts, target_drifts
+from cdc_assets.planning.healing import forget_settled
+from cdc_assets.planning.health_memory import HealthMemory
+from cdc_assets.planning.names import PipelineNames
+from cdc_assets.planning.slot_check import SlotCheck
+from cdc_assets.planning.verdict import StreamFacts
+from cdc_assets.ports.clock import Clock
+from cdc_assets.ports.source import SourceDatabase
+from cdc_assets.ports.store import PipelineStore
+from cdc_assets.ports.streaming import ConnectCluster, KafkaCluster
+from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.capture import read_slot_check
+from cdc_assets.stages.marker import MarkerView, look
+from cdc_assets.stages.stream_status import flowing_sinks, supervised_sinks, watched_tables, without_sink
+
+_MARKER_EVERY = timedelta(seconds=10)
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthContext:
+    """What a look works with; all of them are to give up within seconds."""
+
+    pipeline: Pipeline
+    store: PipelineStore
+    source: SourceDatabase
+    target: TargetDatabase
+    connect: ConnectCluster
+    kafka: KafkaCluster
+    clock: Clock
+    log: Callable[[str], None]
+
+
+@dataclass
+class Observation:
+    """The questions of one look; a server that does not answer is asked once."""
+
+    context: HealthContext
+    record: PipelineRecord
+    names: PipelineNames
+    outages: list[CdcAssetsError] = field(default_factory=list)
+
+    def look(self, memory: HealthMemory) -> tuple[StreamFacts, MarkerView | None, HealthMemory]:
+        """Ask everybody once; the slot before Connect's offsets, so that a healthy slot is never ahead of them."""
+        context = self.context
+        tables = watched_tables(context.pipeline, self.record)
+        watch = self._ask(
+            lambda: context.source.watch(
+                slot=self.names.slot,
+                publication=self.names.publication,
+                tables=[table.mapping.source for table in tables],
+            )
+        )
+        reports = self._ask(context.connect.reports) or {}
+        check: SlotCheck | None = None
+        drifts: tuple[Drift, ...] = ()
+        if watch is not None and not self._is_out(ConnectUnavailableError):
+            check = self._ask(
+                lambda: read_slot_check(watch.slot, context.pipeline, self.record, self.names, context.connect)
+            )
+        if watch is not None and check is not None:
+            check = check_lineage(memory.baseline, watch, check)
+            drifts = source_drifts(memory.baseline, watch, tables)
+            memory = replace(memory, baseline=next_baseline(memory.baseline, watch, check, tables, drifts))
+        # A sink notices a missing target only when it has something to write.
+        target = self._ask(
+            lambda: context.target.watch(context.pipeline.target.schema, [table.mapping.target for table in tables])
+        )
+        if target is not None:
+            drifts += target_drifts(target, tables, pipeline_id=self.record.id)
+        is_paused = self.record.intent is Intent.PAUSED
+        view: MarkerView | None = None
+        source = reports.get(self.names.source_connector)
+        if not self.outages and not is_paused and source is not None and source.says_running:
+            view, memory = self._follow(memory)
+        else:
+            memory = replace(memory, moved_at=context.clock.now())
+        standstill = 0.0
+        if memory.marker is not None and memory.moved_at is not None:
+            standstill = (context.clock.now() - memory.moved_at).total_seconds()
+        facts = StreamFacts(
+            pipeline=context.pipeline.name,
+            source_connector=self.names.source_connector,
+            sinks=supervised_sinks(self.record),
+            reports=reports,
+            outages=tuple(self.outages),
+            slot=check,
+            standstill_seconds=standstill,
+            waits_for=view.waits_for if view is not None else "",
+            without_sink=without_sink(context.pipeline, self.record),
+            drifts=drifts,
+            is_paused=is_paused,
+        )
+        return facts, view, memory
+
+    def _follow(self, memory: HealthMemory) -> tuple[MarkerView | None, HealthMemory]:
+        """Emit a marker when it is time, or see how far the last one has come."""
+        now = self.context.clock.now()
+        marker = memory.marker
+        if marker is None:
+            if memory.passed_at is not None and now - memory.passed_at < _MARKER_EVERY:
+                return None, memory
+            lsn = self._ask(self.context.source.emit_marker)
+            if lsn is None:
+                return None, memory
+            marker = Marker(lsn)
+            memory = replace(memory, marker=marker, moved_at=now, footprint="")
+        view = self._ask(lambda: self._view(marker))
+        if view is None:
+            return None, memory
+        if view.has_passed:
+            settled = forget_settled(memory.restarts, now=now)
+            return view, replace(
+                memory, marker=None, moved_at=now, passed_at=now, passed_lsn=marker.lsn, restarts=settled
+            )
+        footprint = sha256(view.footprint.encode()).hexdigest()[:16]
+        moved_at = now if footprint != memory.footprint else memory.moved_at
+        return view, replace(memory, marker=view.marker, footprint=footprint, moved_at=moved_at)
+
+    def _view(self, marker: Marker) -> MarkerView:
+        return look(
+            marker,
+            source_connector=self.names.source_connector,
+            sinks=flowing_sinks(self.record),
+            connect=self.context.connect,
+            kafka=self.context.kafka,
+        )
+
+    def _ask(self, question: Callable[[], _Result]) -> _Result | None:
+        try:
+            return question()
+        except (ConnectUnavailableError, SourceError, TargetError, KafkaError) as error:
+            self.outages.append(error)
+            return None
+
+    def _is_out(self, kind: type[CdcAssetsError]) -> bool:
+        return any(isinstance(error, kind) for error in self.outages)
