@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdc_assets.model.errors import CdcAssetsError, SourceError
+from cdc_assets.model.errors import CdcAssetsError, SourceDriftError, SourceError
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import TableState
@@ -114,9 +114,10 @@ def _ensure_identities(context: StageContext) -> None:
 
 def _ensure_publication(context: StageContext, names: PipelineNames) -> None:
     definitions = _definitions(context)
-    context.lease.check()
+    found = context.source.publication(names.publication)
+    _require_published(context, names, found)
     if context.pipeline.publication is not None:
-        _check_publication(context.source.publication(names.publication), names.publication, definitions)
+        _check_publication(found, names.publication, definitions)
     else:
         has_generated = any(
             column.generated == "stored" for definition in definitions.values() for column in definition.columns
@@ -126,6 +127,24 @@ def _ensure_publication(context: StageContext, names: PipelineNames) -> None:
             list(definitions),
             with_stored_generated=has_generated and context.source.server().version >= _GENERATED_VERSION,
         )
+
+
+def _require_published(context: StageContext, names: PipelineNames, publication: Publication | None) -> None:
+    """Mark captured tables that were taken out of the publication: put back now, it sends nothing of the time between.
+
+    One that was dropped and made anew is out of it too.
+    """
+    for table in _captured(context, context.lease.check()):
+        source = context.pipeline.mapping(table).source
+        if publication is None or source not in publication.tables:
+            error = SourceDriftError(
+                f"source table {source} was taken out of publication {names.publication}, or dropped and made anew: "
+                "changes since then are lost",
+                hint="the table has to be loaded again: ./cdc drop the pipeline and start it anew",
+                table=table,
+            )
+            context.log(f"Table {table}: {error}")
+            _require_resync(context, [table], error)
 
 
 def _check_publication(

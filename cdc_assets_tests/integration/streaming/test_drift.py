@@ -1,6 +1,6 @@
 """Somebody changes source, slot or target behind the stream's back: seen by the next look, and only what it touches."""
 
-from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.pipeline import Mode, Pipeline
 from cdc_assets.model.status import CdcStatus, TableState
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 
@@ -106,3 +106,16 @@ def test_a_slot_made_anew_is_seen_though_it_stands_where_it_should(bench: Stream
     assert bench.record().cdc_status is CdcStatus.ERROR
     assert "made anew" in (bench.record().last_error or "")
     assert bench.connect.reports()[names.source_connector].is_stopped
+
+
+def test_a_start_puts_no_table_back_into_the_publication_without_a_word(bench: StreamBench) -> None:
+    tables = "CREATE TABLE {s}.a (id int PRIMARY KEY, v text); CREATE TABLE {s}.b (id int PRIMARY KEY, v text)"
+    bench.source(tables.format(s="public"))
+    bench.target("CREATE SCHEMA dbo; " + tables.format(s="dbo"))
+    pipeline = bench.pipeline("a", "b", mode=Mode.CDC_ONLY)
+    bench.sync(pipeline)
+    bench.stop(pipeline)
+    bench.source("DROP TABLE a; CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a VALUES (1, 'nobody saw it')")
+    bench.sync(pipeline)
+    assert bench.states() == {"a": TableState.RESYNC_REQUIRED, "b": TableState.STREAMING}
+    assert "changes since then are lost" in (bench.record().table("a").last_error or "")
