@@ -37,9 +37,12 @@ def _complaint(document: YamlDocument, problem: dict[str, Any], model: type[Base
             return document.problem(place, f"{name} is missing", _example(model, location, "add"))
         case "refused":
             what, fix = problem["ctx"]["what"], problem["ctx"]["fix"]
-            return document.problem(place, f"{name}: {what}" if location else what, fix)
+            where = (*place, *problem["ctx"]["at"])
+            return document.problem(where, f"{name}: {what}" if location else what, fix)
         case "literal_error" if location[-1] == "kind":
             return document.problem(place, f"{name}: only postgres is supported", "write `kind: postgres`")
+        case "too_short":
+            return document.problem(place, f"{name}: must hold at least one entry", _example(model, location, "write"))
         case _:
             what = str(problem["msg"]).replace("Input should", "should").replace("a valid dictionary", "a map")
             return document.problem(place, f"{name}: {_in_yaml_words(what)}", _example(model, location, "write"))
@@ -74,7 +77,8 @@ def _example(model: type[BaseModel], location: Location, verb: str) -> str:
         for field_name, field in around.model_fields.items() if around else ():
             if keys[-1] == (field.alias or field_name) and field.examples:
                 return f"{verb} for example `{keys[-1]}: {field.examples[0]}`"
-    return "see docs/configuration.md"
+    needed = [field.alias or name for name, field in model.model_fields.items() if field.is_required()]
+    return f"write its keys: {', '.join(needed)}; see docs/configuration.md"
 
 
 def _model_at(model: type[BaseModel], location: Location) -> type[BaseModel] | None:

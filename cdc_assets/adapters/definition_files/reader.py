@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cdc_assets.adapters.definition_files.complaints import complaints
 from cdc_assets.adapters.definition_files.schema import (
+    CONNECTION_NAME,
     PIPELINE_NAME,
     ConnectionEntry,
     PipelineFile,
@@ -40,6 +41,9 @@ from cdc_assets.model.table import TableMapping, TableName
 
 CONNECTIONS = "connections"
 NAME_FIX = "a to z, 0 to 9 and _, a letter first, at most 40 characters"
+DIRECTORY = "pipelines"
+_NO_CONNECTIONS = ("the file does not exist", "make it, or set CDC_CONNECTIONS_FILE to where it is")
+_NO_PIPELINE = ("is a link to a file that does not exist", "make that file, or remove the link")
 
 
 @dataclass(slots=True)
@@ -53,14 +57,17 @@ class _Connections:
 
 def load(pipelines_dir: Path, connections_file: Path) -> Definitions:
     """Read every pipeline file and the connections file; bad ones are in `invalid`, with every problem found."""
-    files = sorted(
-        path
-        for path in (pipelines_dir.iterdir() if pipelines_dir.is_dir() else ())
-        if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
-    )
-    connections = _read_connections(connections_file)
     pipelines: list[Pipeline] = []
     invalid: list[InvalidDefinition] = []
+    try:
+        files = _pipeline_files(pipelines_dir)
+    except OSError as error:
+        files = []
+        problem = FileProblem(
+            pipelines_dir, None, f"cannot be listed: {error.strerror}", "set CDC_PIPELINES_DIR to a readable directory"
+        )
+        invalid.append(InvalidDefinition(DIRECTORY, pipelines_dir, (str(problem),)))
+    connections = _read_connections(connections_file)
     # A missing connections file is no fault of a directory without pipelines.
     if connections.problems and (files or connections_file.exists()):
         invalid.append(InvalidDefinition(CONNECTIONS, connections_file, _sentences(connections.problems)))
@@ -78,6 +85,15 @@ def read_one(path: Path, connections_file: Path) -> Pipeline | list[FileProblem]
     return _read_pipeline(path, _read_connections(connections_file))
 
 
+def _pipeline_files(directory: Path) -> list[Path]:
+    """List the files that mean to be pipelines; a directory that is not there holds none."""
+    if not directory.exists():
+        return []
+    return sorted(
+        path for path in directory.iterdir() if path.suffix in {".yaml", ".yml"} and not path.name.startswith(".")
+    )
+
+
 def _sentences(problems: list[FileProblem]) -> tuple[str, ...]:
     return tuple(str(problem) for problem in sorted(problems, key=lambda problem: problem.line or 0))
 
@@ -85,7 +101,7 @@ def _sentences(problems: list[FileProblem]) -> tuple[str, ...]:
 def _read_connections(path: Path) -> _Connections:
     connections = _Connections(path)
     try:
-        document = read_document(path)
+        document = read_document(path, missing=_NO_CONNECTIONS)
     except UnreadableFileError as error:
         connections.problems.append(error.problem)
         connections.is_readable = False
@@ -100,6 +116,12 @@ def _read_connections(path: Path) -> _Connections:
         connections.is_readable = False
         return connections
     for name, entry in content.items():
+        if not CONNECTION_NAME.fullmatch(name):
+            what = f"{name!r} is no name for a connection"
+            fix = "rename it: letters, digits, _ . and -, a letter, a digit or _ first, at most 63 characters"
+            connections.problems.append(document.problem((name,), what, fix))
+            connections.bad.add(name)
+            continue
         try:
             checked = ConnectionEntry.model_validate(entry)
         except ValidationError as error:
@@ -122,18 +144,18 @@ def _connection(name: str, entry: ConnectionEntry, directory: Path) -> Connectio
         connect_host=entry.connect_host,
         connect_port=entry.connect_port,
         connect_password=entry.connect_password,
-        tls=Tls(entry.tls.mode, None if ca_file is None else directory / ca_file.expanduser()),
+        tls=Tls(entry.tls.mode, None if ca_file is None else directory / ca_file),
     )
 
 
 def _secret(entry: SecretEntry, directory: Path) -> SecretReference:
-    return SecretReference(entry.env, None if entry.file is None else directory / entry.file.expanduser())
+    return SecretReference(entry.env, None if entry.file is None else directory / entry.file)
 
 
 def _read_pipeline(path: Path, connections: _Connections) -> Pipeline | list[FileProblem]:
     problems = _name_problems(path)
     try:
-        document = read_document(path)
+        document = read_document(path, missing=_NO_PIPELINE)
     except UnreadableFileError as error:
         return [*problems, error.problem]
     try:

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+# A folder of secrets has this name, and Kafka Connect parts a reference to it at colons and braces.
+CONNECTION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
 _MAX_IDENTIFIER_BYTES = 63
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
@@ -19,18 +21,26 @@ _PROVIDER_REFERENCE = re.compile(r"\$\{[A-Za-z0-9_-]+:[^${}:]*(:[^${}:]+)?\}")
 _OURS = re.compile(r"cdc_assets_state|cdc_load_chunk_\d+")
 
 
-def refused(what: str, fix: str) -> PydanticCustomError:
-    """Make the error of a validator: what is wrong, and the way out."""
+def refused(what: str, fix: str, *, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """Make the error of a validator: what is wrong, the way out, and where below the validated value it stands."""
     # Through the context, because braces in a template are placeholders.
-    return PydanticCustomError("refused", "{what}", {"what": what, "fix": fix})
+    return PydanticCustomError("refused", "{what}", {"what": what, "fix": fix, "at": at})
 
 
 def _identifier(value: str) -> str:
-    if not value or len(value.encode()) > _MAX_IDENTIFIER_BYTES:
-        raise refused("must have 1 to 63 bytes", "write the name as the database has it")
     # Dagster forbids these in partition keys, and no log line survives the others.
     if not value.isprintable() or "..." in value:
-        raise refused("must hold neither control characters nor ...", "rename the object in the database")
+        raise refused(
+            "must hold neither control characters nor three dots in a row", "rename the object in the database"
+        )
+    if not value or len(value.encode()) > _MAX_IDENTIFIER_BYTES:
+        raise refused("must have 1 to 63 bytes", "write the name as the database has it")
+    return value
+
+
+def _role(value: str) -> str:
+    if not value or not value.isprintable():
+        raise refused("must be a role's name, without control characters", "write for example `user: cdc`")
     return value
 
 
@@ -59,7 +69,12 @@ def _host(value: str) -> str:
 
 
 def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) and value else value
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise refused("must be the path of a file", "write for example `/run/secrets/app_password`")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise refused("names the home of a user who does not exist here", "write the path from / on") from None
 
 
 def _provider_reference(value: str) -> str:
@@ -81,13 +96,25 @@ def _no_literal(value: object) -> object:
 
 
 def _short_table(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise refused(
+            "must be a table's name, or a map with `name`",
+            "write for example `- orders`, and quote a name that looks like a number",
+        )
+    return value
 
 
 def _listed_tables(value: object) -> object:
     if isinstance(value, str):
         raise refused("`tables: all` is not supported", "list the tables, one a line")
     return value
+
+
+def _second(names: list[str]) -> int | None:
+    """Return the position of the first name that was there before."""
+    return next((position for position, name in enumerate(names) if name in names[:position]), None)
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
@@ -148,7 +175,7 @@ class ConnectionEntry(_Strict):
         description="Host name or address.", examples=["db.example.org"]
     )
     port: Port = Field(default=5432, description="Port of the server.", examples=[5432])
-    user: Annotated[str, Field(min_length=1)] = Field(description="Role that logs in.", examples=["cdc"])
+    user: Annotated[str, AfterValidator(_role)] = Field(description="Role that logs in.", examples=["cdc"])
     password: Annotated[SecretEntry, BeforeValidator(_no_literal, json_schema_input_type=SecretEntry)] = Field(
         description="Where the password is read from; never the password itself.", examples=["{env: APP_PASSWORD}"]
     )
@@ -205,8 +232,8 @@ class TableEntry(_Strict):
 
     @model_validator(mode="after")
     def _columns_once(self) -> Self:
-        if self.key and len(set(self.key)) < len(self.key):
-            raise refused("`key` names a column twice", "name each column once")
+        if self.key and (again := _second(self.key)) is not None:
+            raise refused("`key` names a column twice", "name each column once", at=("key", again))
         if self.target is None:
             _target_table(self.name)
         return self
@@ -251,7 +278,9 @@ class PipelineFile(_Strict):
         Field(min_length=1),
         BeforeValidator(_listed_tables, json_schema_input_type=list[str | TableEntry]),
     ] = Field(description="The tables, by name or with their settings.", examples=["[orders]"])
-    options: OptionsEntry = Field(default=OptionsEntry(), description="How the pipeline loads.")
+    options: OptionsEntry = Field(
+        default=OptionsEntry(), description="How the pipeline loads.", examples=["{load_streams: 2}"]
+    )
 
     @model_validator(mode="after")
     def _tables_once(self) -> Self:
@@ -259,14 +288,16 @@ class PipelineFile(_Strict):
             ("source", [table.name for table in self.tables]),
             ("target", [table.target or table.name for table in self.tables]),
         ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise refused(f"`tables` names the {kind} table {twice[0]} twice", "keep one of the two")
+            again = _second(names)
+            if again is not None:
+                what = f"`tables` names the {kind} table {names[again]} twice"
+                raise refused(what, "keep one of the two", at=("tables", again))
         known = {table.name for table in self.tables}
-        for entry in self.options.accept_inexact:
+        for position, entry in enumerate(self.options.accept_inexact):
             if not any(entry.startswith(f"{name}.") and len(entry) > len(name) + 1 for name in known):
                 raise refused(
                     f"`options.accept_inexact` names {entry}, which is no table.column of this pipeline",
                     "write `table.column` with a table of `tables`",
+                    at=("options", "accept_inexact", position),
                 )
         return self

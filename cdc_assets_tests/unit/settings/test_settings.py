@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from cdc_assets import settings as module
 from cdc_assets.model.errors import SettingsError, StateDatabaseError
 from cdc_assets.settings import Settings
+from cdc_assets.settings import settings as module
+from cdc_assets.settings.configuration_file import variable_of
 
 
 @pytest.fixture(autouse=True)
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A checkout of the test's own, and none of the developer's variables."""
     for name, field in Settings.model_fields.items():
-        monkeypatch.delenv(module._variable(name, field), raising=False)
+        monkeypatch.delenv(variable_of(name, field), raising=False)
     (tmp_path / "cdc").touch()
     monkeypatch.setattr(module, "CHECKOUT", tmp_path)
     return tmp_path

@@ -1,101 +1,30 @@
-"""The settings of the product: the only module that reads the environment.
+"""Every setting with its meaning; the only module that reads the environment.
 
 Order: environment variable `CDC_X`, key `x` of `cdc_assets.toml` beside `./cdc`, default. Relative paths begin at the
 directory of `./cdc`. Every entry point calls `Settings.load()` once and hands the value on.
 """
 
-import difflib
 import os
-import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Literal, Self
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cdc_assets.model.errors import SettingsError, StateDatabaseError
+from cdc_assets.settings.addresses import bootstrap, database_url, expanded, http_url, is_loopback, mirror_url
+from cdc_assets.settings.configuration_file import PREFIX, ConfigurationFile, variable_of
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 CONFIGURATION_FILE = "cdc_assets.toml"
-PREFIX = "CDC_"
 EMBEDDED_USER = "cdc"
 EMBEDDED_DATABASE = "cdctest"
 
 
-def _database_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.hostname or len(parts.path) < 2:  # noqa: PLR2004  "/x"
-        msg = "must look like postgresql://user:password@host:5432/database"
-        raise ValueError(msg)
-    return value
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "must look like http://host:8083"
-        raise ValueError(msg)
-    return value.rstrip("/")
-
-
-def _bootstrap(value: str) -> str:
-    for server in value.split(","):
-        host, _, port = server.strip().rpartition(":")
-        if not host or not port.isdigit():
-            msg = "must look like host:9092 or host1:9092,host2:9092"
-            raise ValueError(msg)
-    return value
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a listening address can be reached from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class _ConfigurationFile(PydanticBaseSettingsSource):
-    """The keys of `cdc_assets.toml`, named as the variables without their prefix, in lower case."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: the whole file is read at once."""
-        del field
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        file = CHECKOUT / CONFIGURATION_FILE
-        if not file.exists():
-            return {}
-        try:
-            content = tomllib.loads(file.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{file} cannot be read: {error}", hint="correct the file") from error
-        known = {_variable(name, field): name for name, field in self.settings_cls.model_fields.items()}
-        values: dict[str, Any] = {}
-        for key, value in content.items():
-            variable = PREFIX + key.upper()
-            if variable not in known:
-                near = difflib.get_close_matches(variable, known, n=1)
-                meant = f"; did you mean {near[0].removeprefix(PREFIX).lower()}?" if near else ""
-                raise SettingsError(f"{file}: unknown key {key}{meant}", hint="remove or correct the key")
-            name = known[variable]
-            values[variable if self.settings_cls.model_fields[name].validation_alias else name] = value
-        return values
-
-
-def _variable(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else PREFIX + name.upper()
+ExpandedPath = Annotated[Path, AfterValidator(expanded)]
 
 
 class Settings(BaseSettings):
@@ -105,34 +34,34 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
     )
 
-    home: Path = Field(
+    home: ExpandedPath = Field(
         default=Path(".cdc"),
         description="Directory for the state of the embedded servers, Dagster's home, secrets and logs. "
         "On a full or noexec file system the embedded servers do not start.",
     )
-    pipelines_dir: Path = Field(
+    pipelines_dir: ExpandedPath = Field(
         default=Path("pipelines"),
         description="Directory of the pipeline files NAME.yaml. When wrong, no pipeline is known.",
     )
-    connections_file: Path = Field(
+    connections_file: ExpandedPath = Field(
         default=Path("connections.yaml"),
         description="File that names the databases. When wrong, every pipeline is INVALID: its connection is unknown.",
     )
-    configured_database_url: Annotated[str, AfterValidator(_database_url)] | None = Field(
+    configured_database_url: Annotated[str, AfterValidator(database_url)] | None = Field(
         default=None,
         validation_alias="CDC_DATABASE_URL",
         repr=False,
         description="State database, postgresql://user:password@host:port/database; the embedded PostgreSQL when "
         "unset. When wrong, every command ends with STATE_DATABASE_UNAVAILABLE.",
     )
-    configured_connect_url: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    configured_connect_url: Annotated[str, AfterValidator(http_url)] | None = Field(
         default=None,
         validation_alias="CDC_CONNECT_URL",
         repr=False,
         description="REST address of Kafka Connect, http://host:port; the embedded worker when unset. "
         "When wrong, pipelines show CONNECT_UNAVAILABLE.",
     )
-    configured_kafka_bootstrap: Annotated[str, AfterValidator(_bootstrap)] | None = Field(
+    configured_kafka_bootstrap: Annotated[str, AfterValidator(bootstrap)] | None = Field(
         default=None,
         validation_alias="CDC_KAFKA_BOOTSTRAP",
         description="Kafka brokers, host:port separated by commas; the embedded broker when unset. "
@@ -164,13 +93,13 @@ class Settings(BaseSettings):
         default=False,
         description="1: fetch nothing. A file that is not there yet then ends the start with its name.",
     )
-    maven_mirror: Annotated[str, AfterValidator(_http_url)] | None = Field(
+    maven_mirror: Annotated[str, AfterValidator(mirror_url)] | None = Field(
         default=None,
         repr=False,
         description="Base URL of a Maven mirror for the servers' jars (user and password in the URL if it wants them); "
         "else the mirror of ~/.m2/settings.xml. When wrong, the jars cannot be fetched.",
     )
-    cache_dir: Path = Field(
+    cache_dir: ExpandedPath = Field(
         default=Path("~/.cache/cdc_assets"),
         description="Directory in which fetched jars are kept for all checkouts of this user.",
     )
@@ -201,9 +130,8 @@ class Settings(BaseSettings):
         try:
             return cls(**overrides)  # type: ignore[arg-type]  # the values are checked by the model
         except ValidationError as error:
-            raise SettingsError(
-                _sentence(error), hint="correct the variable or unset it; see docs/configuration.md"
-            ) from error
+            # Without the refused values, which may be secrets.
+            raise _refusal(error) from None
 
     @classmethod
     def settings_customise_sources(
@@ -216,7 +144,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment, then `cdc_assets.toml`, then defaults."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _ConfigurationFile(settings_cls)
+        return init_settings, env_settings, ConfigurationFile(settings_cls, CHECKOUT / CONFIGURATION_FILE)
 
     @model_validator(mode="after")
     def _refuse_open_api(self) -> Self:
@@ -230,7 +158,7 @@ class Settings(BaseSettings):
         for name in ("home", "pipelines_dir", "connections_file", "cache_dir"):
             path: Path = getattr(self, name)
             # Written past the frozen model: the only place, and before anyone has seen the value.
-            self.__dict__[name] = checkout() / path.expanduser()
+            self.__dict__[name] = checkout() / path
         return self
 
     def shown(self) -> dict[str, str]:
@@ -238,7 +166,7 @@ class Settings(BaseSettings):
         shown = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            shown[_variable(name, field)] = str(value) if field.repr or value is None else "set, not shown"
+            shown[variable_of(name, field)] = str(value) if field.repr or value is None else "set, not shown"
         return shown
 
     @property
@@ -315,12 +243,35 @@ def inherited_environment() -> Mapping[str, str]:
     return dict(os.environ)  # noqa: TID251  this is the module that reads it
 
 
-def _sentence(error: ValidationError) -> str:
-    fields = Settings.model_fields
-    reasons = []
+def _refusal(error: ValidationError) -> SettingsError:
+    """Say of each refused setting where its value came from and what it should be."""
+    reasons, of_file = [], False
     for problem in error.errors(include_url=False, include_input=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
-        variable = _variable(name, fields[name]) if name in fields else name
-        reason = problem["msg"].removeprefix("Value error, ")
-        reasons.append(f"{variable}: {reason}" if variable else reason)
-    return "; ".join(reasons)
+        field = Settings.model_fields.get(name) or next(
+            (field for field in Settings.model_fields.values() if field.validation_alias == name), None
+        )
+        reason = _reason(problem["type"], problem["msg"])
+        if field is None:
+            reasons.append(reason)
+            continue
+        variable = variable_of(name, field)
+        if os.environ.get(variable):  # noqa: TID251  this is the module that reads it
+            reasons.append(f"{variable}: {reason}")
+        else:
+            of_file = True
+            reasons.append(f"{variable.removeprefix(PREFIX).lower()} in {CHECKOUT / CONFIGURATION_FILE}: {reason}")
+    what = "correct the key or remove it" if of_file else "correct the variable or unset it"
+    return SettingsError("; ".join(reasons), hint=f"{what}; see docs/configuration.md")
+
+
+def _reason(kind: str, message: str) -> str:
+    match kind:
+        case "path_type":
+            return "should be a path"
+        case "bool_parsing" | "bool_type":
+            return "should be 1 or 0"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "should be a whole number"
+        case _:
+            return message.removeprefix("Value error, ").removeprefix("Input ")

@@ -1,0 +1,78 @@
+"""What an address or a path must look like; no refusal repeats the value, which may hold a password."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+_LARGEST_PORT = 65535
+
+
+def database_url(value: str) -> str:
+    """Return the URL of a PostgreSQL database, or raise ValueError."""
+    parts = _split(value)
+    database = parts.path.removeprefix("/") if parts else ""
+    if parts is None or parts.scheme not in {"postgresql", "postgres"} or not database:
+        msg = (
+            "must look like postgresql://user:password@host:5432/database, "
+            "with %40 for @, %3A for : and %2F for / in the password"
+        )
+        raise ValueError(msg)
+    return value
+
+
+def http_url(value: str) -> str:
+    """Return the URL of a server without its last slash, or raise ValueError."""
+    return _http(value, "http://host:8083")
+
+
+def mirror_url(value: str) -> str:
+    """Return the URL of a repository without its last slash, or raise ValueError."""
+    return _http(value, "https://mirror.example.org/maven2")
+
+
+def bootstrap(value: str) -> str:
+    """Return the addresses of Kafka brokers, or raise ValueError."""
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or "/" in host or not port.isdecimal() or not 1 <= int(port) <= _LARGEST_PORT:
+            msg = "must look like host:9092 or host1:9092,host2:9092"
+            raise ValueError(msg)
+    return value
+
+
+def expanded(path: Path) -> Path:
+    """Return the path with ~ replaced by the home it stands for, or raise ValueError."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        msg = "names the home of a user who does not exist here: write the path from / on"
+        raise ValueError(msg) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a listening address can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _http(value: str, example: str) -> str:
+    parts = _split(value)
+    if parts is None or parts.scheme not in {"http", "https"}:
+        msg = f"must look like {example}"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _split(value: str) -> SplitResult | None:
+    """Part a URL; None when it names no host, or a port that is none."""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        # Its words hold a piece of the value.
+        return None
+    return parts if parts.hostname and port != 0 and not any(map(str.isspace, value)) else None
