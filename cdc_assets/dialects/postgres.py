@@ -10,7 +10,7 @@ from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import ColumnType, TableName
 
 SYSTEM_SCHEMA = "pg_catalog"
-BASE_TYPES_WITHOUT_SCHEMA = frozenset({"citext", "hstore"})
+BASE_TYPES_WITHOUT_SCHEMA = frozenset({"citext", "hstore", "ltree"})
 """Types of extensions: the name without a schema finds them wherever the target keeps the extension."""
 
 SESSION_SETTINGS: Mapping[str, str] = {
@@ -136,6 +136,12 @@ def constant_default(expression: str | None) -> str | None:
 def is_portable_expression(expression: str) -> bool:
     """Whether an expression, printed under an empty search path, names nothing outside the system's schema."""
     return _QUALIFIED_NAME.search(_STRINGS_INSIDE.sub("''", expression)) is None
+
+
+def names_column(expression: str, column: str) -> bool:
+    """Whether an expression may use that column; a word of that name that means something else counts as well."""
+    bare = _STRINGS_INSIDE.sub("''", expression)
+    return quote(column) in bare or re.search(rf"(?<![\w$\"]){re.escape(column)}(?![\w$\"])", bare) is not None
 
 
 def index_name(wanted: str, table: TableName, number: int) -> str:

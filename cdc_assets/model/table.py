@@ -1,6 +1,6 @@
 """Tables as the product sees them: names, columns, keys, and which source table goes to which target table."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 
@@ -18,11 +18,15 @@ class TableName:
 
 @dataclass(frozen=True, slots=True)
 class TableMapping:
-    """One table of a pipeline: where it comes from, where it goes, and its key when the source has no primary key."""
+    """One table of a pipeline: where it comes from, where it goes, and its key when the source has no primary key.
+
+    `excluded`: columns that are neither made in the target, nor loaded, nor sent.
+    """
 
     source: TableName
     target: TableName
     key: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
     @property
     def partition_key(self) -> str:
@@ -122,11 +126,18 @@ class TableDefinition:
     dependents: tuple[str, ...] = ()
     size_bytes: int = 0
     row_estimate: int = -1
-    copied_columns: tuple[ColumnDefinition, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Derive the columns that are copied: all but generated ones, which the target computes."""
-        object.__setattr__(self, "copied_columns", tuple(column for column in self.columns if not column.generated))
+    def kept_columns(self, mapping: TableMapping) -> tuple[ColumnDefinition, ...]:
+        """The columns that the target gets: all but those the pipeline file excludes."""
+        return tuple(column for column in self.columns if column.name not in mapping.excluded)
+
+    def copied_columns(self, mapping: TableMapping) -> tuple[ColumnDefinition, ...]:
+        """The columns whose values are copied: the target computes generated ones itself."""
+        return tuple(column for column in self.kept_columns(mapping) if not column.generated)
+
+    def unsent_columns(self, mapping: TableMapping) -> tuple[str, ...]:
+        """The columns whose values the stream must not carry: excluded and generated ones."""
+        return tuple(column.name for column in self.columns if column.generated or column.name in mapping.excluded)
 
     def key(self, mapping: TableMapping) -> tuple[str, ...]:
         """The columns by which changes find their row: the primary key, else the key the pipeline file names."""

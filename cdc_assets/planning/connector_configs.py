@@ -24,6 +24,11 @@ _SINK_SESSION = (
     # default is.
     "-c synchronous_commit=on"
 )
+# Values travel as text: without these a role's or database's own settings round floats without a word
+# (extra_float_digits), end the source task (bytea_output, intervalstyle), or make another amount of money.
+_VALUE_SESSION = (
+    "-c extra_float_digits=1 -c bytea_output=hex -c intervalstyle=postgres -c datestyle=ISO -c lc_monetary=C"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ def source_config(
         "database.user": credentials.user,
         "database.password": credentials.password,
         "database.sslmode": pipeline.source.connection.tls.mode,
+        "driver.options": _VALUE_SESSION,
         "plugin.name": "pgoutput",
         "slot.name": names.slot,
         "slot.drop.on.stop": "false",
@@ -216,7 +222,7 @@ def _jdbc_url(target: Endpoint, *, application: str, rewrites: bool) -> str:
         "connectTimeout": "10",
         "socketTimeout": "60",
         "tcpKeepAlive": "true",
-        "options": _SINK_SESSION,
+        "options": f"{_SINK_SESSION} {_VALUE_SESSION}",
         "sslmode": target.connection.tls.mode,
     }
     if rewrites:

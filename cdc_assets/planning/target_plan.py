@@ -69,16 +69,17 @@ def wanted_indexes(definition: TableDefinition, mapping: TableMapping) -> tuple[
     return tuple(
         AddIndex(table=mapping.target, name=index.name, columns=index.columns)
         for index in definition.indexes
-        if _left_out_because(index) is None and index.columns != definition.key(mapping)
+        if _left_out_because(index, mapping) is None and index.columns != definition.key(mapping)
     )
 
 
 def left_out(definition: TableDefinition, mapping: TableMapping) -> tuple[str, ...]:
     """Say what of the source table the target does not get, for `plan`."""
-    sentences = [f"foreign key {name}" for name in definition.foreign_keys]
+    sentences = [f"column {column.name}" for column in definition.columns if column.name in mapping.excluded]
+    sentences += [f"foreign key {name}" for name in definition.foreign_keys]
     sentences += [f"trigger {name}" for name in definition.triggers]
     for index in definition.indexes:
-        reason = _left_out_because(index)
+        reason = _left_out_because(index, mapping)
         if reason is not None:
             sentences.append(f"index {index.name} ({reason})")
         elif index.is_unique and index.columns != definition.key(mapping):
@@ -86,10 +87,12 @@ def left_out(definition: TableDefinition, mapping: TableMapping) -> tuple[str, .
     return tuple(sentences)
 
 
-def _left_out_because(index: IndexDefinition) -> str | None:
+def _left_out_because(index: IndexDefinition, mapping: TableMapping) -> str | None:
     method = _METHOD.search(index.definition)
     if not index.columns:
         return "over an expression"
+    if not set(index.columns).isdisjoint(mapping.excluded):
+        return "over a column that is left out"
     if index.is_partial:
         return "partial"
     if not index.is_valid:

@@ -181,8 +181,8 @@ def _with_definitions(
             CapturedTable(
                 name=mapping.source,
                 key=() if definition.primary_key else mapping.key,
-                # The target computes them itself and refuses to be given them.
-                left_out=tuple(column.name for column in definition.columns if column.generated),
+                # Generated ones the target computes itself, and refuses to be given them.
+                left_out=definition.unsent_columns(mapping),
             )
         )
     return tuple(tables)

@@ -86,7 +86,7 @@ def _connectors(
         CapturedTable(
             name=mapping.source,
             key=() if definition.primary_key else mapping.key,
-            left_out=tuple(column.name for column in definition.columns if column.generated),
+            left_out=definition.unsent_columns(mapping),
         )
         for mapping in pipeline.tables
         if (definition := definitions.get(mapping.source)) is not None

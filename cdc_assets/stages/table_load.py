@@ -44,7 +44,7 @@ class TableLoad:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are copied."""
-        return copied_columns(self.definition)
+        return copied_columns(self.definition, self.mapping)
 
     @property
     def is_copied(self) -> bool:

@@ -23,11 +23,11 @@ def wanted_table(definition: TableDefinition, mapping: TableMapping, *, captured
     key = definition.key(mapping)
     columns = tuple(
         _column(definition, column, schema=schema, captured=captured, is_key=column.name in key)
-        for column in definition.columns
+        for column in definition.kept_columns(mapping)
     )
     enums = {
         column.type.base: CreateEnum(schema, column.type.base, column.type.labels)
-        for column in definition.columns
+        for column in definition.kept_columns(mapping)
         if column.type.base_category == "e"
     }
     return WantedTable(
@@ -68,9 +68,9 @@ def present_table(
     )
 
 
-def copied_columns(definition: TableDefinition) -> tuple[str, ...]:
+def copied_columns(definition: TableDefinition, mapping: TableMapping) -> tuple[str, ...]:
     """Return the names of the columns that are copied, in the source's order."""
-    return tuple(column.name for column in definition.copied_columns)
+    return tuple(column.name for column in definition.copied_columns(mapping))
 
 
 def shape(definition: TableDefinition) -> Mapping[str, str]:
@@ -86,7 +86,8 @@ def _column(
     verdict = judge(column, target_schema=schema, captured=captured)
     if verdict.verdict is Verdict.REFUSED and not column.generated:
         raise SchemaCreationError(
-            f"column {column.name} of {definition.name} has type {column.type.formatted}, which is not carried",
+            f"column {column.name} of {definition.name} has type {column.type.formatted}, which is not carried: "
+            f"{verdict.reason}",
             hint=verdict.remedy,
             table=table,
         )

@@ -176,6 +176,7 @@ def _read_pipeline(path: Path, connections: _Connections) -> Pipeline | list[Fil
                 TableName(source.schema, table.name),
                 TableName(target.schema, table.target or table.name),
                 tuple(table.key or ()),
+                tuple(table.columns.exclude),
             )
             for table in content.tables
         ),

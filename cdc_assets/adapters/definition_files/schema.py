@@ -217,6 +217,16 @@ class TargetEntry(_Strict):
     )
 
 
+class ColumnsEntry(_Strict):
+    """Which columns of a table are copied."""
+
+    exclude: list[Identifier] = Field(
+        default=[],
+        description="Columns that the target does not get: not made, not loaded, not sent. Never columns of the key.",
+        examples=["[notes]"],
+    )
+
+
 class TableEntry(_Strict):
     """One table."""
 
@@ -229,11 +239,26 @@ class TableEntry(_Strict):
         description="Columns that find a row, only for a table without a primary key; unique and NOT NULL.",
         examples=["[tenant_id, order_no]"],
     )
+    columns: ColumnsEntry = Field(
+        default=ColumnsEntry(), description="Which columns are copied.", examples=["{exclude: [notes]}"]
+    )
 
     @model_validator(mode="after")
     def _columns_once(self) -> Self:
         if self.key and (again := _second(self.key)) is not None:
             raise refused("`key` names a column twice", "name each column once", at=("key", again))
+        excluded = self.columns.exclude
+        if (again := _second(excluded)) is not None:
+            raise refused(
+                "`columns.exclude` names a column twice", "name each column once", at=("columns", "exclude", again)
+            )
+        both = next((position for position, name in enumerate(excluded) if name in (self.key or ())), None)
+        if both is not None:
+            raise refused(
+                f"`columns.exclude` names {excluded[both]}, which is part of `key`",
+                "take it out of one of the two: without the key a change cannot find its row",
+                at=("columns", "exclude", both),
+            )
         if self.target is None:
             _target_table(self.name)
         return self

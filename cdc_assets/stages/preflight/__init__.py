@@ -11,6 +11,7 @@ from cdc_assets.model.errors import CdcAssetsError, SourceLockedError, TargetLoc
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.preflight import PreflightCheck
 from cdc_assets.model.record import PipelineRecord
+from cdc_assets.stages.preflight.exclude_checks import check_excluded
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.gather import Neighbours, gather
@@ -43,6 +44,7 @@ def judge(facts: PreflightFacts) -> tuple[PreflightCheck, ...]:
             check_source(facts, source, findings)
             if source.has_schema_usage:
                 check_tables(facts.pipeline, source, findings)
+                check_excluded(facts.pipeline, source, findings)
                 check_types(facts.pipeline, source, findings)
         case SourceLockedError() as error:
             findings.fail("source_locked", error.message, error.hint, table=error.table)

@@ -27,12 +27,16 @@ def loaded_tables(record: PipelineRecord | None) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFact:
-    """A copied column, what the registry says of it, and how many rows hold a value that would not arrive as it is."""
+    """A copied column, what the registry says of it, and how many rows hold a value that would not arrive as it is.
+
+    `is_counted`: the table was read for it; one that is loaded already is not.
+    """
 
     table: TableName
     column: ColumnDefinition
     verdict: TypeVerdict
     inexact_rows: int = 0
+    is_counted: bool = False
 
     @property
     def name(self) -> str:

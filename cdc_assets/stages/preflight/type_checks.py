@@ -1,6 +1,7 @@
 """Does every value of every copied column arrive as it is? What cannot is refused by name, or accepted by name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.pipeline import Pipeline
@@ -33,7 +34,7 @@ def read_columns(
             ColumnFact(
                 table.name, column, judge(column, target_schema=pipeline.target.schema, captured=pipeline.mode.captures)
             )
-            for column in table.copied_columns
+            for column in table.copied_columns(mapping)
         ]
         is_readable = table.is_selectable and not table.has_row_security
         if is_readable and mapping.partition_key not in loaded:
@@ -53,7 +54,10 @@ def _with_counts(
     if not conditions:
         return facts
     counts = source.count_inexact(table, conditions)
-    return [ColumnFact(table, fact.column, fact.verdict, counts.get(fact.column.name, 0)) for fact in facts]
+    return [
+        replace(fact, inexact_rows=counts.get(fact.column.name, 0), is_counted=fact.column.name in counts)
+        for fact in facts
+    ]
 
 
 def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
@@ -67,9 +71,8 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
             case Verdict.EXACT:
                 continue
             case Verdict.REFUSED:
-                findings.fail(
-                    _CHECK, f"{what}, which cannot be carried exactly", fact.verdict.remedy, table=table, column=column
-                )
+                what = f"{what}, which cannot be carried exactly: {fact.verdict.reason}"
+                findings.fail(_CHECK, what, fact.verdict.remedy, table=table, column=column)
             case Verdict.EXACT_IF_VALUES if fact.name in accepted:
                 what = f"{what}: {fact.verdict.inexact_values} arrive as something else, which the file accepts"
                 findings.warn(
@@ -81,26 +84,39 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
                 )
             case Verdict.EXACT_IF_VALUES if fact.inexact_rows:
                 rows = "1 row holds one" if fact.inexact_rows == 1 else f"{fact.inexact_rows} rows hold one"
-                what = f"{what}: {fact.verdict.inexact_values} would arrive as something else, and {rows}"
+                what = (
+                    f"{what}: {fact.verdict.inexact_values} would arrive as something else, and {rows} "
+                    f"({_cost(fact, source)})"
+                )
                 findings.fail(_CHECK, what, fact.verdict.remedy, table=table, column=column)
             case Verdict.EXACT_IF_VALUES:
                 only_now.append(fact)
-    _warn_of_later_values(only_now, findings)
+    _warn_of_later_values(only_now, source, findings)
     _check_accepted(pipeline, source, findings)
     findings.pass_unless_found(_CHECK, f"all {len(source.columns)} columns are carried exactly")
 
 
-def _warn_of_later_values(facts: list[ColumnFact], findings: Findings) -> None:
+def _warn_of_later_values(facts: list[ColumnFact], source: SourceFacts, findings: Findings) -> None:
     """Tell once for all columns: a warning a column would hide the others."""
-    by_values: dict[str, list[str]] = {}
+    by_values: dict[tuple[str, bool], list[ColumnFact]] = {}
     for fact in facts:
-        by_values.setdefault(fact.verdict.inexact_values, []).append(fact.name)
-    for values, names in by_values.items():
+        by_values.setdefault((fact.verdict.inexact_values, fact.is_counted), []).append(fact)
+    for (values, is_counted), found in by_values.items():
+        names = ", ".join(fact.name for fact in found)
+        costs = "; ".join(dict.fromkeys(_cost(fact, source) for fact in found))
+        now = f"no row holds one now in {names} ({costs})" if is_counted else f"rows were not looked at in {names}"
         findings.warn(
             _CHECK,
-            f"{values} would arrive as something else; no row holds one now in {', '.join(names)}",
+            f"{values} would arrive as something else; {now}",
             "keep such values out with a CHECK constraint on the source",
         )
+
+
+def _cost(fact: ColumnFact, source: SourceFacts) -> str:
+    """Say what it took to know; all columns of a table are looked at together."""
+    table = source.tables.get(fact.table)
+    size = f", {table.size_bytes / 1e6:,.1f} MB" if table is not None else ""
+    return f"found by reading {fact.table.name} once{size}"
 
 
 def _check_accepted(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:

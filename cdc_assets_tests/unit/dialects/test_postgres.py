@@ -10,6 +10,7 @@ from cdc_assets.dialects.postgres import (
     index_name,
     is_portable_expression,
     literal,
+    names_column,
     quote,
     quote_table,
     refusal,
@@ -81,6 +82,20 @@ def test_any_default_is_answered_at_once(expression: str) -> None:
 )
 def test_expressions_that_need_something_of_the_source_are_known(expression: str, portable: bool) -> None:  # noqa: FBT001
     assert is_portable_expression(expression) is portable
+
+
+@pytest.mark.parametrize(
+    ("expression", "column", "named"),
+    [
+        ("(amount * 2)", "amount", True),
+        ("((amount2 * 2) + amounts)", "amount", False),
+        ('("Größe" || x)', "Größe", True),
+        ("('amount'::text || x)", "amount", False),
+        ('("a b" + 1)', "a b", True),
+    ],
+)
+def test_columns_that_an_expression_may_use(expression: str, column: str, named: bool) -> None:  # noqa: FBT001
+    assert names_column(expression, column) is named
 
 
 def test_names_fit() -> None:

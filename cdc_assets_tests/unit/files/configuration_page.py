@@ -44,6 +44,7 @@ CHECKS = {
     "table_partition": "no table is a partition of another one here",
     "table_columns": "no two columns of a table differ only by case",
     "table_left_out": "tells which foreign keys, triggers and unique indexes the copy is without",
+    "columns_excluded": "what `columns.exclude` names is there, no part of the key, and no generated column needs it",
     "column_type": "every column arrives exactly; values are looked at where they decide ([types](types.md))",
     "target_login": "our role can log in",
     "target_locked": "nobody holds a table so that not even its catalog entry can be read (ten seconds)",
@@ -103,6 +104,7 @@ tables:
   - customers
   - name: order_lines
     target: lines
+    columns: {exclude: [internal_note]}
     key: [order_id, line_no]
 options:
   load_streams: 4

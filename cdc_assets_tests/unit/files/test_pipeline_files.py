@@ -76,6 +76,12 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
+def test_columns_are_left_out_by_name(files: Files) -> None:
+    files.write("sales.yaml", PIPELINE.replace("    key:", "    columns: {exclude: [notes, 'a b']}\n    key:"))
+    tables = files.only_valid().tables
+    assert [table.excluded for table in tables] == [(), ("notes", "a b")]
+
+
 def test_a_full_file_becomes_the_model(files: Files, tmp_path: Path) -> None:
     files.write("sales.yaml", PIPELINE)
     pipeline = files.only_valid()
@@ -167,7 +173,21 @@ def test_names_that_look_like_other_things_stay_names(files: Files, word: str) -
         (("mode: full_load_and_cdc\n", "mode: cdc_only\nmode: cdc_only\n"), 2, "the key mode stands twice", "keep one"),
         (("mode: full_load_and_cdc", "mode: full_load_and_cdc: x"), 1, "is not YAML", "correct the line"),
         (("tables:\n", "tables: all\nnothing:\n"), 0, "`tables: all` is not supported", "list the tables"),
-        (("    key:", "    columns: {exclude: [notes]}\n    key:"), 8, "`columns` is not supported", "remove the key"),
+        (("    key:", "    columns: {only: [notes]}\n    key:"), 8, "unknown key tables[2].columns.only", "exclude"),
+        (("    key:", "    columns: [notes]\n    key:"), 8, "tables[2].columns: should be a map", "`columns: {exclude"),
+        (
+            ("    key:", "    columns: {exclude: notes}\n    key:"),
+            8,
+            "exclude: should be a valid list",
+            "exclude: [notes]",
+        ),
+        (("    key:", "    columns: {exclude: [a, a]}\n    key:"), 6, "`columns.exclude` names a column twice", "once"),
+        (
+            ("    key:", "    columns: {exclude: [order_no]}\n    key:"),
+            6,
+            "`columns.exclude` names order_no, which is part of `key`",
+            "cannot find its row",
+        ),
         (("options:\n", "except: [a]\noptions:\n"), 9, "`except` is not supported", "remove the key"),
     ],
 )

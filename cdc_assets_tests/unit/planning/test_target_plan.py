@@ -3,7 +3,14 @@
 import pytest
 
 from cdc_assets.model.errors import SchemaCreationError, TargetNotOursError
-from cdc_assets.model.table import IndexDefinition, TableDefinition, TableMapping, TableName
+from cdc_assets.model.table import (
+    ColumnDefinition,
+    ColumnType,
+    IndexDefinition,
+    TableDefinition,
+    TableMapping,
+    TableName,
+)
 from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateEnum, CreateTable, DropTable, TargetColumn
 from cdc_assets.planning.target_plan import (
     PresentTable,
@@ -15,6 +22,7 @@ from cdc_assets.planning.target_plan import (
 )
 
 _SOURCE, _TARGET = TableName("public", "t"), TableName("dbo", "t")
+_TEXT = ColumnType("text", "pg_catalog", "text", "text", "pg_catalog", "b")
 _COLUMNS = (TargetColumn("id", "integer", nullable=False), TargetColumn("mood", '"dbo"."mood"', nullable=True))
 _MOOD = CreateEnum("dbo", "mood", ("a", "b"))
 _WANTED = WantedTable(_SOURCE, _TARGET, _COLUMNS, ("id",), (AddIndex(_TARGET, "by_mood", ("mood",)),), enums=(_MOOD,))
@@ -79,7 +87,7 @@ def test_indexes_that_come_along_and_what_is_said_of_the_others() -> None:
         name=_SOURCE,
         kind="r",
         oid=1,
-        columns=(),
+        columns=(ColumnDefinition("note", _TEXT, nullable=True),),
         primary_key=("id",),
         indexes=(
             index("plain", ("a", "b")),
@@ -88,14 +96,16 @@ def test_indexes_that_come_along_and_what_is_said_of_the_others() -> None:
             index("part", ("a",), is_partial=True),
             index("broken", ("a",), is_valid=False),
             index("words", ("a",), method="gin"),
+            index("secret", ("b", "note")),
         ),
         foreign_keys=("t_fk",),
         triggers=("t_trigger",),
     )
-    mapping = TableMapping(_SOURCE, _TARGET)
+    mapping = TableMapping(_SOURCE, _TARGET, excluded=("note",))
 
     assert [made.name for made in wanted_indexes(definition, mapping)] == ["plain", "unique"]
     assert left_out(definition, mapping) == (
+        "column note",
         "foreign key t_fk",
         "trigger t_trigger",
         "uniqueness of index unique (becomes a plain index)",
@@ -103,4 +113,5 @@ def test_indexes_that_come_along_and_what_is_said_of_the_others() -> None:
         "index part (partial)",
         "index broken (invalid)",
         "index words (method gin)",
+        "index secret (over a column that is left out)",
     )

@@ -58,9 +58,16 @@ FLAWED = (
 A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
 
 
+COMPUTED = replace(column("total", generated="stored"), default="(amount * 2)")
+
+
+def excluding(*columns: str) -> Case:
+    return GOOD.pipeline(tables=(TableMapping(ORDERS, COPY, excluded=columns),))
+
+
 def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
     judged = TypeVerdict("float8", verdict, inexact_values="NaN and Infinity", remedy="change it")
-    return GOOD.source(columns=(ColumnFact(ORDERS, column("amount"), judged, rows),))
+    return GOOD.source(columns=(ColumnFact(ORDERS, column("amount"), judged, rows, is_counted=True),))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +85,11 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
             OWNERS.table(is_owned_by_us=False, leaves=(LeafTable(ORDERS, "f", 100),)), id="owner did everything"
         ),
         pytest.param(LOADED, id="a target table we made and filled"),
+        pytest.param(excluding("amount"), id="a column left out"),
+        pytest.param(
+            excluding("amount", "total").table(columns=(*source_table().columns, COMPUTED)),
+            id="a column left out with the one computed from it",
+        ),
         pytest.param(
             KEYED.table(primary_key=(), columns=KEY_COLUMNS, indexes=(index("number", "tenant"),)), id="a named key"
         ),
@@ -272,6 +284,13 @@ def test_what_is_in_order_passes(case: Case) -> None:
             with_columns(Verdict.REFUSED).options(accept_inexact=("orders.amount",)),
             "column_type",
             "orders.amount is integer, which cannot be carried",
+        ),
+        (excluding("amuont"), "columns_excluded", "names amuont, which is no column"),
+        (excluding("id"), "columns_excluded", "names id, which is part of its key"),
+        (
+            excluding("amount").table(columns=(*source_table().columns, COMPUTED)),
+            "columns_excluded",
+            "generated column total of public.orders is computed from amount",
         ),
         (GOOD.options(accept_inexact=("orders.amuont",)), "column_type", "names orders.amuont, which is no column"),
     ],

@@ -1,0 +1,1 @@
+"""Types, through the whole stack: what the registry promises is what arrives."""
