@@ -138,7 +138,7 @@ def test_a_loaded_table_that_somebody_made_anew_needs_a_resync(bench: LoadBench)
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ("id int PRIMARY KEY, at timetz", "column at of public.t has type time with time zone"),
+        ("id int PRIMARY KEY, at tsquery", "column at of public.t has type tsquery"),
         ("id int PRIMARY KEY, many int[][]", "column many of public.t has type integer[]"),
         ("id int PRIMARY KEY, pair pair", "column pair of public.t has type public.pair"),
         ("id int PRIMARY KEY, moods mood[]", "column moods of public.t has type public.mood[]"),

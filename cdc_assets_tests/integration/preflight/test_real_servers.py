@@ -104,7 +104,7 @@ _TROUBLES = (
     ("ALTER TABLE {t} DROP CONSTRAINT {t}_pkey", "table_key"),
     ("ALTER TABLE {t} DROP CONSTRAINT {t}_pkey; ALTER TABLE {t} ADD PRIMARY KEY (id) DEFERRABLE", "table_key"),
     ("ALTER TABLE {t} ADD p point", "column_type"),
-    ("ALTER TABLE {t} ADD z timetz", "column_type"),
+    ("ALTER TABLE {t} ADD z pg_lsn", "column_type"),
     ("ALTER TABLE {t} ADD g int GENERATED ALWAYS AS (id) VIRTUAL", "table_virtual_columns"),
     ('ALTER ROLE "{role}" NOREPLICATION', "source_replication"),
     ('ALTER ROLE "{role}" REPLICATION; REVOKE CREATE ON DATABASE "{database}" FROM "{role}"', "source_create"),
