@@ -1,6 +1,6 @@
 """Pipeline and connections files: read, checked and turned into the model, every problem with file, line and fix.
 
-Known gaps: `tables: all`, `except` and `columns` are refused as not supported; connections are PostgreSQL only.
+Known gaps: `tables: all` and `except` are refused as not supported; connections are PostgreSQL only.
 """
 
 from cdc_assets.adapters.definition_files.reader import load
