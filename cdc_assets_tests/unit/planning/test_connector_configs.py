@@ -179,7 +179,14 @@ def test_the_sinks_address_can_be_read_back() -> None:
     assert query["ApplicationName"] == "cdc_shop_1_abc123_sink_0_t"
     assert query["sslmode"] == "require"
     assert "-c lock_timeout=30000" in query["options"]
-    assert query["options"].endswith(" -c synchronous_commit=on")
+    assert " -c synchronous_commit=on " in query["options"]
+
+
+def test_no_setting_of_a_role_or_database_changes_the_text_of_values() -> None:
+    source = _source(CapturedTable(TableName("public", "t")))["driver.options"]
+    for setting in ("extra_float_digits=1", "bytea_output=hex", "intervalstyle=postgres", "lc_monetary=C"):
+        assert f"-c {setting}" in source
+    assert source.replace(" ", "%20").replace("=", "%3D") in _sink("t")["connection.url"]
 
 
 def test_long_sink_names_stay_apart_in_the_targets_sessions() -> None:
