@@ -181,10 +181,10 @@ def test_names_that_look_like_other_things_stay_names(files: Files, word: str) -
             "exclude: should be a valid list",
             "exclude: [notes]",
         ),
-        (("    key:", "    columns: {exclude: [a, a]}\n    key:"), 6, "`columns.exclude` names a column twice", "once"),
+        (("    key:", "    columns: {exclude: [a, a]}\n    key:"), 8, "`columns.exclude` names a column twice", "once"),
         (
             ("    key:", "    columns: {exclude: [order_no]}\n    key:"),
-            6,
+            8,
             "`columns.exclude` names order_no, which is part of `key`",
             "cannot find its row",
         ),
