@@ -88,6 +88,16 @@ def test_every_error_is_a_problem_with_its_fix(api: Api, path: str, status: int,
     assert (answer.status_code, _problem(answer)["code"]) == (status, code)
 
 
+def test_what_does_not_run_is_not_paused(api: Api) -> None:
+    for path in ("/pause", "/resume", "/tables/orders/pause"):
+        refused = api.post(f"/api/pipelines/shop{path}")
+        assert refused.status_code == 409, path
+        _problem(refused)
+    unknown = api.post("/api/pipelines/shop/tables/nothing/pause")
+    assert unknown.status_code == 404
+    assert "orders" in _problem(unknown)["detail"]
+
+
 def test_metrics_tell_state_and_progress(api: Api) -> None:
     lines = api.get("/metrics").text.splitlines()
     assert 'cdc_assets_table_state{pipeline="shop",state="NOT_STARTED",table="orders"} 1.0' in lines
