@@ -223,6 +223,8 @@ def _jdbc_url(target: Endpoint, *, application: str, rewrites: bool) -> str:
         "socketTimeout": "60",
         "tcpKeepAlive": "true",
         "options": f"{_SINK_SESSION} {_VALUE_SESSION}",
+        # Else a refused row stands in the task's trace, which Connect shows to everybody, and in the worker's log.
+        "logServerErrorDetail": "false",
         "sslmode": target.connection.tls.mode,
     }
     if rewrites:
