@@ -152,6 +152,12 @@ class SourceDriftError(CdcAssetsError):
     code = "SOURCE_DRIFT"
 
 
+class WalHeldError(CdcAssetsError):
+    """The source keeps so much log for the slot that the slot may be lost, or the disk filled."""
+
+    code = "WAL_HELD"
+
+
 class ConnectUnavailableError(CdcAssetsError):
     """Kafka Connect does not answer."""
 

@@ -4,14 +4,16 @@ A look never waits: it emits a marker, and later looks see how far it came. An u
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.position import Lsn
 from cdc_assets.planning.drift import Baseline
 from cdc_assets.planning.healing import RestartHistory
+from cdc_assets.planning.wal_held import WalPace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class HealthMemory:
     restarts: Mapping[str, RestartHistory] = field(default_factory=dict)
     findings: tuple[str, ...] | None = None
     baseline: Baseline = field(default_factory=Baseline)
+    pace: WalPace | None = None
 
     def to_json(self) -> str:
         """As text for the cursor."""
@@ -44,6 +47,9 @@ class HealthMemory:
                 "restarts": {name: [past.count, past.last_at.isoformat()] for name, past in self.restarts.items()},
                 "findings": self.findings,
                 "baseline": self.baseline.as_json(),
+                "pace": None
+                if self.pace is None
+                else [str(self.pace.lsn), self.pace.at.isoformat(), self.pace.bytes_per_second],
             }
         )
 
@@ -66,6 +72,7 @@ class HealthMemory:
                 },
                 findings=None if stored.get("findings") is None else tuple(stored["findings"]),
                 baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
+                pace=_pace(stored.get("pace")),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
@@ -77,3 +84,10 @@ def _text(time: datetime | None) -> str | None:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _pace(stored: Sequence[Any] | None) -> WalPace | None:
+    if stored is None:
+        return None
+    lsn, at, rate = stored
+    return WalPace(Lsn.parse(lsn), datetime.fromisoformat(at), None if rate is None else float(rate))

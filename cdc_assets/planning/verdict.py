@@ -81,7 +81,8 @@ class StreamFacts:
 
     `sinks`: table -> connector of every table that shall flow; `reports`: what Connect says of the connectors;
     `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when the marker on its way,
-    which `waits_for` explains, has made no progress; `drifts`: tables that are not what was captured or made.
+    which `waits_for` explains, has made no progress; `drifts`: tables that are not what was captured or made; `wal`:
+    the source keeps too much log.
     """
 
     pipeline: str
@@ -94,6 +95,7 @@ class StreamFacts:
     waits_for: str = ""
     without_sink: tuple[str, ...] = ()
     drifts: tuple[Drift, ...] = ()
+    wal: CdcAssetsError | None = None
     is_paused: bool = False
 
 
@@ -116,6 +118,8 @@ def judge(facts: StreamFacts) -> Verdict:
     findings += [
         Finding(Level.DEGRADED, drift.error, drift.table, needs_load=drift.needs_load) for drift in facts.drifts
     ]
+    if facts.wal is not None:
+        findings.append(Finding(Level.DEGRADED, facts.wal))
     if facts.without_sink:
         unfinished = ConnectorError(
             f"tables without a sink connector: {', '.join(facts.without_sink)}",

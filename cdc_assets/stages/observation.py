@@ -21,6 +21,7 @@ from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.names import PipelineNames
 from cdc_assets.planning.slot_check import SlotCheck
 from cdc_assets.planning.verdict import StreamFacts
+from cdc_assets.planning.wal_held import WalPace, judge_wal
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.store import PipelineStore
@@ -75,6 +76,10 @@ class Observation:
             check = self._ask(
                 lambda: read_slot_check(watch.slot, context.pipeline, self.record, self.names, context.connect)
             )
+        if watch is not None:
+            now = context.clock.now()
+            pace = WalPace(watch.current_lsn, now)
+            memory = replace(memory, pace=pace if memory.pace is None else memory.pace.next(watch.current_lsn, now))
         if watch is not None and check is not None:
             check = check_lineage(memory.baseline, watch, check)
             drifts = source_drifts(memory.baseline, watch, tables)
@@ -106,6 +111,7 @@ class Observation:
             waits_for=view.waits_for if view is not None else "",
             without_sink=without_sink(context.pipeline, self.record),
             drifts=drifts,
+            wal=None if watch is None else judge_wal(watch, memory.pace),
             is_paused=is_paused,
         )
         return facts, view, memory

@@ -137,7 +137,9 @@ def _drift_changes(table: TableRecord, seen: Look) -> list[StatusChange]:
 
 def _table_changes(table: TableRecord, seen: Look) -> list[StatusChange]:
     name = table.source_table
-    found = next((f for f in seen.verdict.findings if f.error.table == name), None)
+    # A drift that needs no load is told, and says nothing about the flow.
+    drifts = [drift.error for drift in seen.facts.drifts]
+    found = next((f for f in seen.verdict.findings if f.error.table == name and f.error not in drifts), None)
     if found is None:
         return _good_table(table, seen)
     match found.failure:
