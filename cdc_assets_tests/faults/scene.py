@@ -42,9 +42,9 @@ class Ground:
         assert found, f"no process with {words}"
         return found[0]
 
-    def has_process(self, *words: str) -> bool:
-        """Whether the stack has such a process."""
-        return bool(self._processes(*words))
+    def has_process(self, *words: str, besides: psutil.Process | None = None) -> bool:
+        """Whether the stack has such a process, another one than `besides`."""
+        return any(process != besides for process in self._processes(*words))
 
     def supervisor(self) -> psutil.Process:
         """The process of `./cdc up`."""

@@ -1,9 +1,11 @@
 """Servers that are killed while changes flow: the state shows it, the stream goes on by itself, nothing is lost."""
 
+import psycopg
 import pytest
 
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, is_error, kill
+from cdc_assets_tests.faults.scene import SOURCE, TARGET, Scene, answers, is_error, kill
+from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -21,4 +23,91 @@ def test_a_server_of_the_stream_is_killed(running_scene: Scene, new_row: NewRow,
         running_scene.wait_running()
         writers.wait_for(20)
     row.mended_by = "by itself: the stack starts it again, the connectors resume"
+    running_scene.check_equal(row)
+
+
+def test_the_daemon_is_killed(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of the Dagster daemon")
+    installation = running_scene.ground.installation
+    daemon = running_scene.ground.process("dagster-daemon")
+    with running_scene.writing() as writers:
+        kill(daemon)
+        wait_until(
+            lambda: running_scene.ground.has_process("dagster-daemon", besides=daemon), what="a new daemon", seconds=60
+        )
+        writers.wait_for(20)
+    assert running_scene.status == "RUNNING"
+    row.state, row.cause = "pipeline RUNNING", "nothing: changes flow without the daemon"
+    row.mended_by = "by itself: the stack starts it again"
+    running_scene.check_equal(row)
+    # What is asked of it is taken up by the new one.
+    installation.cdc("stop", running_scene.name)
+    running_scene.start()
+
+
+def test_the_api_is_killed(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of the HTTP API")
+    ground = running_scene.ground
+    api = ground.process("uvicorn")
+    with running_scene.writing() as writers:
+        kill(api)
+        url = f"http://127.0.0.1:{ground.installation.environment['CDC_API_PORT']}/health/live"
+        wait_until(lambda: ground.has_process("uvicorn", besides=api) and answers(url), what="a new API", seconds=60)
+        writers.wait_for(20)
+    assert running_scene.status == "RUNNING"
+    row.state, row.cause = "pipeline RUNNING", "nothing: changes flow without the API, which refuses connections"
+    row.mended_by = "by itself: the stack starts it again"
+    running_scene.check_equal(row)
+
+
+def test_everything_is_killed(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of the whole stack at once")
+    ground = running_scene.ground
+    with running_scene.writing() as writers:
+        writers.wait_for(20)
+        kill(ground.supervisor())
+        # Its reaper ends what it leaves.
+        wait_until(lambda: not ground.has_process("postgres"), what="the end of everything", seconds=60)
+        writers.wait_for(20)
+        told = ground.installation.cdc("status", running_scene.name, expect=1)
+        row.state, row.cause = "exit 1", (told.stdout + told.stderr).strip().replace("\n", " ")
+        ground.installation.up()
+        running_scene.wait_running(seconds=120)
+        writers.wait_for(20)
+    row.mended_by = "the operator: ./cdc up; the rest by itself"
+    running_scene.check_equal(row)
+
+
+def test_the_source_is_restarted(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of the source server, started again when shown")
+    servers = running_scene.ground.servers
+    with running_scene.writing() as writers:
+        writers.wait_for(20)
+        since = running_scene.now()
+        servers.kill(f"postgres-{SOURCE}")
+        with pytest.raises(psycopg.OperationalError):
+            writers.stop()
+    running_scene.wait_shown(row, since, is_error)
+    servers.postgres(SOURCE)
+    with running_scene.writing() as writers:
+        running_scene.wait_running()
+        writers.wait_for(20)
+    row.mended_by = "by itself when the server is back: the connector is restarted"
+    running_scene.check_equal(row)
+
+
+def test_the_target_is_restarted(running_scene: Scene, new_row: NewRow) -> None:
+    """The server commits lazily, as its owner may wish: what was applied and confirmed must not vanish for that."""
+    row = new_row("kill -9 of the target server, started again when shown")
+    servers = running_scene.ground.servers
+    running_scene.on_target("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
+    with running_scene.writing() as writers:
+        writers.wait_for(200)
+        since = running_scene.now()
+        servers.kill(f"postgres-{TARGET}")
+        running_scene.wait_shown(row, since, is_error)
+        servers.postgres(TARGET)
+        running_scene.wait_running()
+        writers.wait_for(20)
+    row.mended_by = "by itself when the server is back: the sinks are restarted"
     running_scene.check_equal(row)

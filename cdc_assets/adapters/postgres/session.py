@@ -146,7 +146,8 @@ def is_away(error: psycopg.Error) -> bool:
 
 def _connect_reason(error: psycopg.Error) -> str:
     """Return the last line of libpq's report of a failed connection; it holds names, never the password."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Lines that begin with a tab go on with what may be meant ("This probably means ..."); the reason stands before.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("\t")]
     return lines[-1] if lines else type(error).__name__
 
 
