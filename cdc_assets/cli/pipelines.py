@@ -1,6 +1,5 @@
 """The verbs that concern pipelines: check, plan, start, stop, status, drop; they call `wiring` and show its answers."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -29,21 +28,11 @@ _STARTED = frozenset({PipelineStatus.RUNNING, PipelineStatus.COMPLETED})
 _STOPPED = frozenset({PipelineStatus.STOPPED, PipelineStatus.NOT_STARTED})
 
 
-def _seconds(value: float | None) -> float | None:
-    """Refuse what no moment is later than: the waiting would never end."""
-    if value is not None and math.isnan(value):
-        raise typer.BadParameter("nan is no number of seconds; write for example --timeout 60")
-    return value
-
-
 Name = Annotated[str, typer.Argument(metavar="P", help="Pipeline: a file pipelines/P.yaml.")]
 SomeName = Annotated[str | None, typer.Argument(metavar="[P]", help="One pipeline; all when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it is accepted; ./cdc status shows the rest.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option(min=0, callback=_seconds, help="Seconds to wait at most; the work itself goes on."),
-]
+Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most; the work itself goes on.")]
 
 
 def register(app: typer.Typer) -> None:
