@@ -8,9 +8,9 @@ import requests
 from tenacity import RetryError, Retrying, retry_if_exception, retry_if_result, stop_after_delay, wait_fixed
 
 from cdc_assets.embedded.java import LOGGING, java_command
-from cdc_assets.embedded.kafka import LARGEST_MESSAGE_BYTES
 from cdc_assets.embedded.server_process import JVM_TERMINATED, ServerProcess
 from cdc_assets.model.errors import EmbeddedStackError
+from cdc_assets.planning.connector_configs import LARGEST_MESSAGE_BYTES
 
 HEAP_MB = 768
 REQUEST_SECONDS = 10

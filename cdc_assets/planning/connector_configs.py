@@ -16,6 +16,8 @@ from cdc_assets.planning.names import MARKER_PREFIX, PipelineNames
 SOURCE_CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 SINK_CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
+LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
+"""What brokers and workers of the embedded stack take, and larger than what the preflight lets pass."""
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
 _SINK_SESSION = (

@@ -121,6 +121,13 @@ class SourceDatabase(Protocol):
     def count_inexact(self, table: TableName, conditions: Mapping[str, str]) -> Mapping[str, int]:
         """How many rows meet each column's SQL condition (`TypeVerdict.inexact_condition`); one pass over the table."""
 
+    def largest_row(self, table: TableDefinition, size: str) -> int | None:
+        """The bytes of the largest row, by the SQL expression of `postgres_row_size`; None when a minute was too short.
+
+        One pass over the table without its TOAST part, and none (the answer is 0) where that part is so small that no
+        row can be large.
+        """
+
     def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
         """The replica identity of the table and, below a partitioned one, of every leaf.
 

@@ -102,6 +102,14 @@ class PostgresSource:
             row = connection.execute(statement(query)).fetchone() or {}
         return dict(zip(conditions, row["counts"], strict=True))
 
+    def largest_row(self, table: TableDefinition, size: str) -> int | None:
+        """The bytes of the largest row, by the SQL expression; None when the pass took longer than a minute."""
+        with (
+            self._sessions.session(f"the largest row of {table.name} cannot be found") as connection,
+            waiting_briefly(self._sessions, connection, [table.name]),
+        ):
+            return catalog.read_largest_row(connection, table, size)
+
     def replica_identities(self, table: TableDefinition) -> Mapping[TableName, str]:
         """The replica identity of the table and of every leaf."""
         with self._sessions.session("the replica identities cannot be read") as connection:

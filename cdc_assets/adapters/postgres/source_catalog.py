@@ -3,11 +3,18 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+import psycopg
+
 from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
-from cdc_assets.adapters.postgres.session import Connection, fetch_all, fetch_one
+from cdc_assets.adapters.postgres.session import Connection, fetch_all, fetch_one, statement
+from cdc_assets.dialects.postgres import quote_table
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.ports.source import Publication, SourceServer
+
+# Compression shrinks a value by less than a hundred times: below this no row has ten megabytes.
+_TOAST_OF_A_LARGE_ROW = 64 * 1024
+_LONGEST_READ = "60s"
 
 
 def read_server(connection: Connection) -> SourceServer:
@@ -50,6 +57,26 @@ def _wal_mb(connection: Connection) -> int | None:
     if not may:
         return None
     return int(fetch_one(connection, "SELECT COALESCE(sum(size), 0)::int8 >> 20 AS mb FROM pg_ls_waldir()")["mb"])
+
+
+def read_largest_row(connection: Connection, table: TableDefinition, size: str) -> int | None:
+    """Read the size of the largest row, where TOAST shows that there may be a large one."""
+    toast = fetch_one(
+        connection,
+        "SELECT COALESCE(sum(pg_relation_size(NULLIF(reltoastrelid, 0))), 0)::int8 AS bytes FROM pg_class"
+        " WHERE oid = ANY(%(oids)s::oid[])",
+        {"oids": [leaf.oid for leaf in table.leaves]},
+    )["bytes"]
+    if toast < _TOAST_OF_A_LARGE_ROW:
+        return 0
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", (_LONGEST_READ,))
+    try:
+        row = connection.execute(
+            statement(f"SELECT COALESCE(max({size}), 0)::int8 AS bytes FROM {quote_table(table.name)}")  # noqa: S608
+        ).fetchone()
+    except psycopg.errors.QueryCanceled:
+        return None
+    return int((row or {})["bytes"])
 
 
 def read_replica_identities(connection: Connection, table: TableDefinition) -> Mapping[TableName, str]:

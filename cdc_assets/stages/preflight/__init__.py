@@ -2,7 +2,7 @@
 
 Called by `check` and by every run before its first step. The checks are pure functions of facts that `gather` reads
 once, in sessions that
-only read. Known gaps: the largest row is not measured against Kafka's message limits.
+only read. Known gaps: a row that grows large after the start, and the limits of a Kafka of one's own, are not seen.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from cdc_assets.stages.preflight.exclude_checks import check_excluded
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.gather import Neighbours, gather
+from cdc_assets.stages.preflight.row_checks import check_rows
 from cdc_assets.stages.preflight.server_checks import check_encodings
 from cdc_assets.stages.preflight.source_checks import check_source
 from cdc_assets.stages.preflight.stream_checks import check_stream
@@ -46,6 +47,7 @@ def judge(facts: PreflightFacts) -> tuple[PreflightCheck, ...]:
                 check_tables(facts.pipeline, source, findings)
                 check_excluded(facts.pipeline, source, findings)
                 check_types(facts.pipeline, source, findings)
+                check_rows(facts, source, findings)
         case SourceLockedError() as error:
             findings.fail("source_locked", error.message, error.hint, table=error.table)
         case CdcAssetsError() as error:

@@ -46,7 +46,10 @@ class ColumnFact:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """The source as our role sees it; `slots` are those whose names begin as this pipeline's do."""
+    """The source as our role sees it.
+
+    `slots` are those whose names begin as this pipeline's do; `largest_rows` has bytes, None where nobody could tell.
+    """
 
     server: SourceServer
     has_schema_usage: bool
@@ -54,6 +57,7 @@ class SourceFacts:
     publication: Publication | None = None
     slots: tuple[SlotPosition, ...] = ()
     columns: tuple[ColumnFact, ...] = ()
+    largest_rows: Mapping[TableName, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from cdc_assets.stages.preflight.facts import (
     TargetFacts,
     loaded_tables,
 )
+from cdc_assets.stages.preflight.row_checks import read_largest_rows
 from cdc_assets.stages.preflight.stream_checks import ANY_SUFFIX, LONGEST_GENERATION
 from cdc_assets.stages.preflight.type_checks import read_columns
 from cdc_assets.stages.prepare import plan_target
@@ -85,6 +86,7 @@ def _source(pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord |
         publication=source.publication(publication) if publication else None,
         slots=source.slots_like(f"cdc_{pipeline.name}_"),
         columns=read_columns(pipeline, source, tables, record) if has_usage else (),
+        largest_rows=read_largest_rows(pipeline, source, tables, record) if has_usage else {},
     )
 
 

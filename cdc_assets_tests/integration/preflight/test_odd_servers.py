@@ -116,6 +116,23 @@ def test_a_table_that_somebody_holds_is_named_with_who_holds_it(site: Site, monk
         assert f"orders by pid {pid}" in names["source_locked"].what
 
 
+def test_a_row_that_no_kafka_message_holds_is_found(site: Site) -> None:
+    """Compressed and TOASTed values count with what they are in an event."""
+    site.make_table("id int PRIMARY KEY, t text, b bytea, j jsonb, a text[], n numeric")
+    for column, value, is_refused in (
+        ("t", "repeat('ab', 5300000)", True),
+        ("b", "decode(repeat('ab', 8000000), 'hex')", True),
+        ("j", "to_jsonb(repeat('ab', 5300000))", True),
+        ("a", "ARRAY[repeat('ab', 2700000), repeat('cd', 2700000)]", True),
+        ("t", "repeat('ab', 2000000)", False),
+    ):
+        site.on_source(f"TRUNCATE orders; INSERT INTO orders (id, {column}) VALUES (1, {value}), (2, NULL)")
+        found = [(check.status, check.table) for check in site.found() if check.name == "row_size"]
+        assert found == ([(CheckStatus.FAIL, "orders")] if is_refused else []), column
+    site.mode = Mode.FULL_LOAD_ONLY
+    assert "row_size" not in {check.name for check in site.checks()}
+
+
 def test_nothing_is_changed_when_a_check_fails(site: Site) -> None:
     site.make_table("id int PRIMARY KEY, p point")
     site.on_target(f'CREATE SCHEMA dbo AUTHORIZATION "{site.target_role}"')

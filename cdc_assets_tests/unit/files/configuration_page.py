@@ -46,6 +46,8 @@ CHECKS = {
     "table_left_out": "tells which foreign keys, triggers and unique indexes the copy is without",
     "columns_excluded": "what `columns.exclude` names is there, no part of the key, and no generated column needs it",
     "column_type": "every column arrives exactly; values are looked at where they decide ([types](types.md))",
+    "row_size": "an event of the largest row fits into a Kafka message (20 MiB); one pass over each table that "
+    "has large values, without its TOAST part, a minute at most",
     "target_login": "our role can log in",
     "target_locked": "nobody holds a table so that not even its catalog entry can be read (ten seconds)",
     "target_version": "PostgreSQL 14 to 18",

@@ -115,6 +115,7 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
             LOADED.source(slots=(slot(active_pid=9),)).source_server(free_connections=1), id="its own connector"
         ),
         pytest.param(LOAD_ONLY.table(columns=(column("id"), column("Id"))), id="the load tells case apart"),
+        pytest.param(GOOD.source(largest_rows={ORDERS: 4 << 20}), id="large, and the embedded Kafka takes it"),
         pytest.param(GOOD.source_server(version=150013), id="the minor version that was mended"),
         pytest.param(LOAD_ONLY.source_server(version=150012), id="load only decodes nothing"),
         pytest.param(LOAD_ONLY.table(columns=(column('a"b'),)), id="the load writes any name"),
@@ -229,6 +230,7 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "table_columns",
             "columns id and Id of public.orders differ only by case",
         ),
+        (GOOD.source(largest_rows={ORDERS: 11 << 20}), "row_size", "11.0 MiB, and an event of it (before and after"),
         (GOOD.target_server(is_pooled=True), "target_not_pooled", "pooler"),
         (GOOD.target_server(is_read_only=True), "target_primary", "default_transaction_read_only is on for loader"),
         (GOOD.target_server(free_connections=1), "target_connections", "1 that loader may still open"),
@@ -307,6 +309,13 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
     [
         (STARTED.source(slots=(slot(), slot("cdc_sales_1_123456"))), "source_orphan_slot", "cdc_sales_1_123456"),
         (GOOD.source(slots=(slot(),)), "source_orphan_slot", SLOT),
+        (GOOD.source(largest_rows={ORDERS: 6 << 20}), "row_size", "near to the 20 MiB"),
+        (GOOD.source(largest_rows={ORDERS: None}), "row_size", "could not be found within a minute"),
+        (
+            GOOD.source(largest_rows={ORDERS: 1 << 20}).having(is_connect_configured=True),
+            "row_size",
+            "more than the 1 MiB that Kafka allows unless told",
+        ),
         (GOOD.source_server(version=140017), "source_minor_version", "PostgreSQL 14.17 may lose changes"),
         (GOOD.source_server(version=170004), "source_minor_version", "PostgreSQL 17.4 may lose changes"),
         (GOOD.source_server(slot_wal_limit_mb=1024), "source_slot_keeping", "max_slot_wal_keep_size is 1024 MB"),
