@@ -50,6 +50,18 @@ class CreateTable:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeUpTable:
+    """Make an empty table ours that somebody made as it has to be; refused when it is another one by now, or has rows.
+
+    `oid` is the table that was looked at.
+    """
+
+    table: TableName
+    oid: int
+    is_destructive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DropTable:
     """Drop a table of this pipeline, or one the file allows to replace; refused when anything depends on it.
 
@@ -80,4 +92,4 @@ class AddIndex:
     is_destructive: bool = False
 
 
-TableChange = CreateSchema | CreateEnum | CreateTable | DropTable | AddKey | AddIndex
+TableChange = CreateSchema | CreateEnum | CreateTable | TakeUpTable | DropTable | AddKey | AddIndex

@@ -17,6 +17,7 @@ from cdc_assets.planning.table_changes import (
     CreateTable,
     DropTable,
     TableChange,
+    TakeUpTable,
     TargetColumn,
 )
 
@@ -52,7 +53,8 @@ class PresentTable:
     """A target table as it is.
 
     `is_ours` when the bookkeeping has it, with this oid, for this pipeline; `owner` is another pipeline that has it.
-    `kind` is its `pg_class.relkind`.
+    `kind` is its `pg_class.relkind`. `is_empty`: it was seen to hold no row; `obstacles`: why it could not be taken up
+    for all that.
     """
 
     oid: int
@@ -62,6 +64,8 @@ class PresentTable:
     is_ours: bool
     owner: str | None = None
     kind: str = "r"
+    is_empty: bool = False
+    obstacles: tuple[str, ...] = ()
 
 
 def wanted_indexes(definition: TableDefinition, mapping: TableMapping) -> tuple[AddIndex, ...]:
@@ -134,8 +138,12 @@ def plan_table_changes(
     if present.is_ours and _equal(wanted.columns, present.columns):
         return ()
     if not present.is_ours and not replaces:
+        obstacles = _obstacles(wanted, present)
+        if not obstacles:
+            return (*_missing_enums(wanted, enums), TakeUpTable(wanted.table, present.oid))
         raise TargetNotOursError(
-            f"target table {wanted.table} exists and was not made by this pipeline",
+            f"target table {wanted.table} exists and was not made by this pipeline; it cannot be taken up: "
+            f"{', '.join(obstacles)}",
             hint="rename or drop it, choose another target name, or set if_target_not_empty: replace to make it again",
             table=name,
         )
@@ -201,6 +209,16 @@ def _unfit_columns(wanted: WantedTable, present: PresentTable) -> list[str]:
         if not column.nullable and column.default_sql is None and column.generated_sql is None
     ]
     return problems
+
+
+def _obstacles(wanted: WantedTable, present: PresentTable) -> tuple[str, ...]:
+    """Say why a table that somebody made cannot become ours as it is; nothing for an empty one that is as wanted."""
+    if not present.is_empty:
+        return ("it has rows, or we may not look",)
+    differs = () if _equal(wanted.columns, present.columns) else ("its columns are not those of the source",)
+    # The load drops what indexes there are, and makes the key anew.
+    has_other_key = any(key != frozenset(wanted.key) for key in present.unique_keys)
+    return (*differs, *(("its key is another",) if has_other_key else ()), *present.obstacles)
 
 
 def changes_after_load(wanted: WantedTable) -> tuple[TableChange, ...]:

@@ -4,7 +4,7 @@ The first stage of a run, called by `stages/sync`. What is to be done is a list 
 used by `plan`), then one transaction. `cdc_only` makes nothing: its tables must be there and able to take the changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdc_assets.model.errors import (
@@ -20,7 +20,7 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableDefinition, TableMapping, TableName
-from cdc_assets.planning.table_changes import CreateSchema, CreateTable, DropTable, TableChange
+from cdc_assets.planning.table_changes import CreateSchema, CreateTable, DropTable, TableChange, TakeUpTable
 from cdc_assets.planning.target_plan import WantedTable, check_existing, plan_table_changes
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.target import BookkeepingRow, TargetDatabase
@@ -95,6 +95,7 @@ def plan_target(
     present = target.describe([mapping.target for mapping in mappings]) if has_schema else {}
     bookkeeping = target.bookkeeping(schema) if has_schema else ()
     enums = target.enums(schema) if has_schema else {}
+    empty = _empty(target, present.values(), bookkeeping) if pipeline.mode.loads else frozenset()
     changes: dict[str, tuple[TableChange, ...]] = {}
     wanted: dict[str, WantedTable] = {}
     refused: dict[str, CdcAssetsError] = {}
@@ -103,7 +104,13 @@ def plan_target(
         try:
             wanted[table] = wanted_table(_required(definitions, mapping), mapping, captured=pipeline.mode.captures)
             changes[table] = _changes(
-                pipeline, wanted[table], present.get(mapping.target), bookkeeping, enums, record=record
+                pipeline,
+                wanted[table],
+                present.get(mapping.target),
+                bookkeeping,
+                enums,
+                record=record,
+                is_empty=mapping.target in empty,
             )
         except (SchemaCreationError, TargetNotOursError) as error:
             refused[table] = error
@@ -125,14 +132,24 @@ def _changes(
     enums: Mapping[str, tuple[str, ...]],
     *,
     record: PipelineRecord | None,
+    is_empty: bool,
 ) -> tuple[TableChange, ...]:
     # A pipeline whose state was lost has a new id: a table that bears its name in the bookkeeping is not ours for that.
-    present = present_table(definition, bookkeeping, record.id if record is not None else None)
+    present = present_table(definition, bookkeeping, record.id if record is not None else None, is_empty=is_empty)
     if pipeline.mode.loads:
         replaces = pipeline.options.if_target_not_empty == "replace"
         return plan_table_changes(wanted, present, enums=enums, replaces=replaces)
     check_existing(wanted, present)
     return ()
+
+
+def _empty(
+    target: TargetDatabase, tables: Iterable[TableDefinition], bookkeeping: Sequence[BookkeepingRow]
+) -> frozenset[TableName]:
+    """Return the tables of others that hold no row; what we may not read may hold anything."""
+    known = {row.table_oid for row in bookkeeping}
+    foreign = [table for table in tables if table.oid not in known and table.kind == "r" and table.is_selectable]
+    return frozenset(table.name for table in foreign if not target.has_rows(table.name))
 
 
 def _required(definitions: Mapping[TableName, TableDefinition], mapping: TableMapping) -> TableDefinition:
@@ -183,6 +200,8 @@ def _apply(context: StageContext, plan: TargetPlan, tables: Sequence[str]) -> Ma
             case CreateTable():
                 source = next(plan.wanted[table].source for table in tables if plan.wanted[table].table == change.table)
                 context.log(f"Creating target table: {change.table.name} (from source: {source.name})")
+            case TakeUpTable():
+                context.log(f"Taking up empty target table: {change.table.name}")
             case DropTable():
                 context.log(f"Dropping target table: {change.table.name} (to be made again)")
     return context.target.apply(

@@ -41,7 +41,11 @@ def wanted_table(definition: TableDefinition, mapping: TableMapping, *, captured
 
 
 def present_table(
-    definition: TableDefinition | None, bookkeeping: Sequence[BookkeepingRow], pipeline_id: UUID | None
+    definition: TableDefinition | None,
+    bookkeeping: Sequence[BookkeepingRow],
+    pipeline_id: UUID | None,
+    *,
+    is_empty: bool = False,
 ) -> PresentTable | None:
     """Return what is there under the target's name, and whose it is; None when nothing is."""
     if definition is None:
@@ -63,9 +67,27 @@ def present_table(
         unique_keys=tuple(uniques),
         dependents=definition.dependents,
         kind=definition.kind,
+        is_empty=is_empty,
+        obstacles=_obstacles(definition),
         is_ours=row is not None and row.pipeline_id == pipeline_id,
         owner=row.pipeline_name if row is not None and row.pipeline_id != pipeline_id else None,
     )
+
+
+def _obstacles(definition: TableDefinition) -> tuple[str, ...]:
+    """Say what of somebody's table the load would have to undo, or would break the stream."""
+    found = [f"trigger {name}" for name in definition.triggers]
+    found += [f"foreign key {name}" for name in definition.foreign_keys]
+    found += [f"index {index.name}" for index in definition.indexes]
+    found += [f"{name} depends on it" for name in definition.dependents]
+    found += [f"column {column.name} is an identity" for column in definition.columns if column.identity == "always"]
+    if definition.kind != "r" or definition.has_inheritance or definition.persistence != "p":
+        found.append("it is no ordinary logged table")
+    if definition.has_row_security:
+        found.append("row security")
+    if not definition.is_owned_by_us:
+        found.append(f"it belongs to {definition.owner}")
+    return tuple(found)
 
 
 def copied_columns(definition: TableDefinition, mapping: TableMapping) -> tuple[str, ...]:

@@ -13,11 +13,12 @@ from cdc_assets.planning.table_changes import (
     CreateTable,
     DropTable,
     TableChange,
+    TakeUpTable,
     TargetColumn,
 )
 
 
-def ddl(change: TableChange) -> str:
+def ddl(change: TableChange) -> str:  # noqa: PLR0911  one statement a kind
     """Write one change as one statement."""
     match change:
         case CreateSchema():
@@ -27,6 +28,9 @@ def ddl(change: TableChange) -> str:
             return f"CREATE TYPE {quote(change.schema)}.{quote(change.name)} AS ENUM ({labels})"
         case CreateTable():
             return f"CREATE TABLE {quote_table(change.table)} ({_columns(change.columns)})"
+        case TakeUpTable():
+            # Nobody writes to it between the look at its rows and the bookkeeping row that makes it ours.
+            return f"LOCK TABLE {quote_table(change.table)} IN ACCESS EXCLUSIVE MODE"
         case DropTable():
             return f"DROP TABLE {quote_table(change.table)}"
         case AddKey():

@@ -22,7 +22,7 @@ from cdc_assets.model.errors import TargetNotOursError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
-from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateTable, DropTable, TableChange
+from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateTable, DropTable, TableChange, TakeUpTable
 from cdc_assets.ports.target import BookkeepingRow, ChunkReceipt, ChunkWriter, Fence, TargetServer
 
 _Result = TypeVar("_Result")
@@ -154,7 +154,10 @@ class PostgresTarget:
                 self._change(connection, change)
             bookkeeping.ensure_state(connection, schema)
             oids: dict[TableName, int] = {}
-            for table in (*(change.table for change in changes if isinstance(change, CreateTable)), *adopted):
+            for table in (
+                *(change.table for change in changes if isinstance(change, CreateTable | TakeUpTable)),
+                *adopted,
+            ):
                 oids[table] = _oid(connection, table)
                 bookkeeping.record(
                     connection,
@@ -285,6 +288,10 @@ class PostgresTarget:
                 case DropTable():
                     self._drop(connection, change.table, change.oid)
                     return
+                case TakeUpTable():
+                    connection.execute(statement(ddl(change)))
+                    _require_empty(connection, change)
+                    return
                 case AddKey() if _has_key(connection, change.table):
                     return
                 case AddIndex():
@@ -327,6 +334,16 @@ class PostgresTarget:
 
 def _oid(connection: Connection, table: TableName) -> int:
     return int(fetch_one(connection, "SELECT %(t)s::regclass::oid::int8 AS oid", {"t": quote_table(table)})["oid"])
+
+
+def _require_empty(connection: Connection, change: TakeUpTable) -> None:
+    is_another = _oid(connection, change.table) != change.oid
+    if is_another or connection.execute(statement(f"SELECT FROM {quote_table(change.table)} LIMIT 1")).fetchall():
+        raise TargetNotOursError(
+            f"target table {change.table} was made anew or filled by someone meanwhile",
+            hint="look at it, then start again",
+            table=change.table.name,
+        )
 
 
 def _has_key(connection: Connection, table: TableName) -> bool:

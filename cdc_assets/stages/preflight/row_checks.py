@@ -33,7 +33,7 @@ def read_largest_rows(
         table = tables.get(mapping.source)
         if table is None or mapping.partition_key in loaded or table.kind not in {"r", "p"}:
             continue
-        size = row_size(table.copied_columns)
+        size = row_size(table.copied_columns(mapping))
         if size is not None and table.is_selectable and not table.has_row_security:
             found[table.name] = source.largest_row(table, size)
     return found

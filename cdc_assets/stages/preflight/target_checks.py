@@ -36,7 +36,7 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
     for mapping in pipeline.tables:
         _check_table(facts, target, mapping, findings)
     _check_names(facts, findings)
-    findings.pass_unless_found("target_table", "every target table can be made, or is this pipeline's own")
+    findings.pass_unless_found("target_table", "every target table can be made or taken up")
     if pipeline.mode.captures:
         _check_connections(facts, target, findings)
 

@@ -4,10 +4,14 @@ from uuid import uuid4
 
 import pytest
 
+from cdc_assets.adapters.postgres import PostgresTarget
 from cdc_assets.model.errors import SchemaCreationError, TargetNotOursError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.status import FullLoadStatus, TableState
+from cdc_assets.model.table import TableName
+from cdc_assets.planning.table_changes import TakeUpTable
 from cdc_assets_tests.integration.load.bench import LoadBench, mapping
+from cdc_assets_tests.services.servers import PASSWORD
 
 _COLUMNS = """
     SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity::text, a.attgenerated::text,
@@ -75,6 +79,44 @@ def test_a_table_of_somebody_else_is_left_alone_and_named(bench: LoadBench) -> N
     assert record.full_load_status is FullLoadStatus.FAILED
     assert "Schema creation completed: 1 tables ready, 1 failed" in bench.log
     assert "Step 0: Target schema/tables created successfully" not in bench.log
+
+
+def test_an_empty_table_as_wanted_is_taken_up_and_keeps_what_its_owner_gave_it(bench: LoadBench) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY, v text); COMMENT ON TABLE dbo.t IS 'kept'")
+    oid = bench.target("SELECT 'dbo.t'::regclass::oid::int8")
+
+    assert bench.start(bench.pipeline("t"))["t"].error is None
+    assert bench.target("SELECT 'dbo.t'::regclass::oid::int8") == oid
+    assert bench.target("SELECT obj_description('dbo.t'::regclass)") == [("kept",)]
+    assert bench.target("SELECT id, v FROM dbo.t ORDER BY id") == [(1, "a"), (2, "b")]
+    assert bench.target("SELECT count(*) FROM pg_index WHERE indrelid = 'dbo.t'::regclass AND indisprimary") == [(1,)]
+
+
+def test_an_empty_table_that_is_filled_before_it_is_ours_keeps_its_rows(bench: LoadBench) -> None:
+    """Its rows would be gone with the load's TRUNCATE."""
+    bench.source("CREATE TABLE t (id int PRIMARY KEY)")
+    bench.target("CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY)")
+    (oid,) = bench.target("SELECT 'dbo.t'::regclass::oid::int8")[0]
+    bench.target("INSERT INTO dbo.t VALUES (42)")
+    target = PostgresTarget(bench.pipeline("t").target, password=PASSWORD, pipeline="p", epoch=1)
+    with pytest.raises(TargetNotOursError, match="filled by someone meanwhile"):
+        target.apply(
+            [TakeUpTable(TableName("dbo", "t"), int(str(oid)))],
+            schema="dbo",
+            pipeline_id=uuid4(),
+            pipeline_name="p",
+            generation=1,
+            epoch=1,
+        )
+    assert bench.target("SELECT id FROM dbo.t") == [(42,)]
+
+
+@pytest.mark.parametrize("obstacle", ["CREATE INDEX by_v ON dbo.t (v)", "ALTER TABLE dbo.t ADD w int"])
+def test_an_empty_table_that_a_load_would_spoil_is_refused(bench: LoadBench, obstacle: str) -> None:
+    bench.source("CREATE TABLE t (id int PRIMARY KEY, v text)")
+    bench.target(f"CREATE SCHEMA dbo; CREATE TABLE dbo.t (id int PRIMARY KEY, v text); {obstacle}")
+    assert isinstance(bench.start(bench.pipeline("t"))["t"].error, TargetNotOursError)
 
 
 def test_replace_makes_the_listed_table_again_and_no_other(bench: LoadBench) -> None:

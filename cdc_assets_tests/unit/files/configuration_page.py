@@ -55,7 +55,7 @@ CHECKS = {
     "target_session_limits": "warns of time limits that end the sinks' sessions",
     "target_primary": "no standby, and no `default_transaction_read_only`",
     "target_create": "our role may make schema and tables",
-    "target_table": "each target table can be made, or is this pipeline's own",
+    "target_table": "each target table can be made, is this pipeline's own, or is empty and as it has to be",
     "target_names": "no table and column name that a sink connector would write as another",
     "encoding": "every text of the source can be written in the target's encoding",
     "target_connections": "half of the free connections are enough, one a table",

@@ -11,7 +11,15 @@ from cdc_assets.model.table import (
     TableMapping,
     TableName,
 )
-from cdc_assets.planning.table_changes import AddIndex, AddKey, CreateEnum, CreateTable, DropTable, TargetColumn
+from cdc_assets.planning.table_changes import (
+    AddIndex,
+    AddKey,
+    CreateEnum,
+    CreateTable,
+    DropTable,
+    TakeUpTable,
+    TargetColumn,
+)
 from cdc_assets.planning.target_plan import (
     PresentTable,
     WantedTable,
@@ -49,6 +57,27 @@ def test_an_enum_that_is_there_with_more_labels_is_taken() -> None:
 def test_a_name_that_something_else_has_is_refused_even_by_wish(kind: str, what: str) -> None:
     with pytest.raises(TargetNotOursError, match=f"is taken by {what}"):
         plan_table_changes(_WANTED, _present(is_ours=False, kind=kind), enums={}, replaces=True)
+
+
+def test_an_empty_table_as_wanted_is_taken_up() -> None:
+    present = _present(is_ours=False, is_empty=True)
+    assert plan_table_changes(_WANTED, present, enums={"mood": ("a", "b")}, replaces=False) == (
+        TakeUpTable(_TARGET, 7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("present", "why"),
+    [
+        (_present(is_ours=False), "it has rows"),
+        (_present(is_ours=False, is_empty=True, columns=_COLUMNS[:1]), "its columns are not those of the source"),
+        (_present(is_ours=False, is_empty=True, obstacles=("trigger audit",)), "trigger audit"),
+        (PresentTable(7, _COLUMNS, (frozenset({"mood"}),), (), is_ours=False, is_empty=True), "its key is another"),
+    ],
+)
+def test_another_table_of_somebody_is_refused_with_what_stands_against_it(present: PresentTable, why: str) -> None:
+    with pytest.raises(TargetNotOursError, match=f"cannot be taken up: {why}"):
+        plan_table_changes(_WANTED, present, enums={}, replaces=False)
 
 
 def test_ours_and_equal_is_kept() -> None:
