@@ -8,7 +8,7 @@ import pytest
 from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import SOURCE, TARGET, Scene, is_error
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.matrix]
 
 _SIDES = {"source": SOURCE, "target": TARGET}
 

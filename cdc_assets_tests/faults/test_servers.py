@@ -7,7 +7,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import SOURCE, TARGET, Scene, answers, is_error, kill
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.matrix]
 
 
 @pytest.mark.parametrize(

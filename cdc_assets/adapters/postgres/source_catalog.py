@@ -12,8 +12,8 @@ from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.ports.source import Publication, SourceServer
 
-# Compression shrinks a value by less than a hundred times: below this no row has ten megabytes.
-_TOAST_OF_A_LARGE_ROW = 64 * 1024
+# lz4 shrinks a value at most about 255 times: below this no row has ten megabytes.
+_TOAST_OF_A_LARGE_ROW = 32 * 1024
 _LONGEST_READ = "60s"
 
 
