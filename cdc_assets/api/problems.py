@@ -79,7 +79,7 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}},
     }
-    for status in (401, 403, 404, 409, 422, 503)
+    for status in (400, 401, 403, 404, 405, 409, 422, 503)
 }
 
 
