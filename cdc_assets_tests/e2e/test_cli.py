@@ -165,10 +165,13 @@ def test_check_changes_nothing(shell: Shell, databases: Databases) -> None:
         with psycopg.connect(databases.source_url) as connection:
             return connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())").fetchone()
 
-    shell.run("check")
-    before = position()
-    shell.run("check")
-    assert position() == before
+    def moves_nothing() -> bool:
+        before = position()
+        shell.run("check")
+        return position() == before
+
+    # The server's own autovacuum takes a number now and then; a check that wrote would take one each time.
+    assert any(moves_nothing() for _ in range(4))
 
 
 def test_a_configured_connect_that_is_away_fails(shell: Shell) -> None:
