@@ -35,6 +35,10 @@ class Kafka:
         # Its own log lines on stderr repeat what the errors say.
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
+    def require_broker(self) -> None:
+        """Ask for the list of topics."""
+        self._call(lambda: self._admin.list_topics(timeout=self._timeout))
+
     def ensure_topics(self, topics: Sequence[str], *, heartbeat: str) -> None:
         """Make the topics that are missing, then compare the settings of all."""
         present = self._call(lambda: self._admin.list_topics(timeout=self._timeout)).topics

@@ -7,6 +7,7 @@ load (`rows_match`), from the health sensor when a verdict changes (`cdc_healthy
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import dagster as dg
 
@@ -96,10 +97,14 @@ def rows_match(key: dg.AssetKey, outcome: TableOutcome) -> list[dg.AssetCheckEva
     ]
 
 
-def cdc_healthy(key: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckEvaluation:
-    """Return the check's event for a verdict that changed."""
+def cdc_healthy(key: dg.AssetKey, verdict: Verdict, observed_at: datetime | None) -> dg.AssetCheckEvaluation:
+    """Return the check's event for a verdict that changed; `observed_at`: the last look, None before the first."""
     return dg.AssetCheckEvaluation(
-        asset_key=key, check_name=CDC_HEALTHY, passed=verdict.passed, description=verdict.why
+        asset_key=key,
+        check_name=CDC_HEALTHY,
+        passed=verdict.passed,
+        description=verdict.why,
+        metadata={} if observed_at is None else {"observed_at": dg.MetadataValue.timestamp(observed_at)},
     )
 
 

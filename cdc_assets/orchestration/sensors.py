@@ -3,7 +3,8 @@
 They compare and request; the work is done in runs. A tick that fails is red in the UI and repeated 5 seconds later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Self
 
 import dagster as dg
@@ -25,6 +26,7 @@ from cdc_assets.orchestration.keys import (
     target_key,
 )
 from cdc_assets.orchestration.runs import DagsterRuns, end_abandoned, end_superseded
+from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.control import RunWish
 from cdc_assets.wiring.orchestrator import CurrentStack
@@ -136,10 +138,11 @@ def health_sensor(settings: Settings, definitions: Definitions, commands: Comman
         memories = commands.observe_health(settings, cursor.memories, log=context.log.info)
         verdicts = _verdicts(definitions, commands.open_store(settings).list_pipelines())
         changed = {key: verdict for key, verdict in verdicts.items() if cursor.told.get(_text(key)) != _state(verdict)}
+        observed = _observed(definitions, memories)
         told = cursor.told | {_text(key): _state(verdict) for key, verdict in changed.items()}
         return dg.SensorResult(
             skip_reason=None if changed else "no verdict changed",
-            asset_events=[cdc_healthy(key, verdict) for key, verdict in changed.items()],
+            asset_events=[cdc_healthy(key, verdict, observed[key]) for key, verdict in changed.items()],
             cursor=HealthCursor(memories=dict(memories), told=told).model_dump_json(),
         )
 
@@ -159,6 +162,15 @@ def _verdicts(definitions: Definitions, records: Sequence[PipelineRecord]) -> di
             if verdict is not None:
                 verdicts[target_key(pipeline, mapping)] = verdict
     return verdicts
+
+
+def _observed(definitions: Definitions, memories: Mapping[str, str]) -> dict[dg.AssetKey, datetime | None]:
+    """Return when each target table was looked at last."""
+    return {
+        target_key(pipeline, mapping): HealthMemory.from_json(memories.get(pipeline.name)).observed_at
+        for pipeline in definitions.pipelines
+        for mapping in pipeline.tables
+    }
 
 
 def _text(key: dg.AssetKey) -> str:

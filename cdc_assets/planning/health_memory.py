@@ -18,12 +18,14 @@ from cdc_assets.planning.wal_held import WalPace
 
 @dataclass(frozen=True, slots=True)
 class HealthMemory:
-    """`root`: the generation it is about; `marker` on its way, `moved_at` its last progress (`footprint`).
+    """`root`: the generation it is about; `observed_at`: when the look began.
 
-    `baseline`: source, slot and tables as they were.
+    `marker` on its way, `moved_at` its last progress (`footprint`); `findings` of the look, and `since` when those that
+    may pass have been there; `baseline`: source, slot and tables as they were.
     """
 
     root: str = ""
+    observed_at: datetime | None = None
     marker: Marker | None = None
     moved_at: datetime | None = None
     footprint: str = ""
@@ -31,6 +33,7 @@ class HealthMemory:
     passed_lsn: Lsn | None = None
     restarts: Mapping[str, RestartHistory] = field(default_factory=dict)
     findings: tuple[str, ...] | None = None
+    since: Mapping[str, datetime] = field(default_factory=dict)
     baseline: Baseline = field(default_factory=Baseline)
     pace: WalPace | None = None
 
@@ -39,6 +42,7 @@ class HealthMemory:
         return json.dumps(
             {
                 "root": self.root,
+                "observed_at": _text(self.observed_at),
                 "marker": None if self.marker is None else {"lsn": str(self.marker.lsn), "ends": self.marker.ends},
                 "moved_at": _text(self.moved_at),
                 "footprint": self.footprint,
@@ -46,6 +50,7 @@ class HealthMemory:
                 "passed_lsn": None if self.passed_lsn is None else str(self.passed_lsn),
                 "restarts": {name: [past.count, past.last_at.isoformat()] for name, past in self.restarts.items()},
                 "findings": self.findings,
+                "since": {place: at.isoformat() for place, at in self.since.items()},
                 "baseline": self.baseline.as_json(),
                 "pace": None
                 if self.pace is None
@@ -61,6 +66,7 @@ class HealthMemory:
             marker = stored.get("marker")
             return cls(
                 root=str(stored.get("root", "")),
+                observed_at=_time(stored.get("observed_at")),
                 marker=None if marker is None else Marker(Lsn.parse(marker["lsn"]), marker["ends"]),
                 moved_at=_time(stored.get("moved_at")),
                 footprint=str(stored.get("footprint", "")),
@@ -71,6 +77,7 @@ class HealthMemory:
                     for name, (count, last_at) in stored.get("restarts", {}).items()
                 },
                 findings=None if stored.get("findings") is None else tuple(stored["findings"]),
+                since={place: datetime.fromisoformat(at) for place, at in stored.get("since", {}).items()},
                 baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
                 pace=_pace(stored.get("pace")),
             )

@@ -1,11 +1,12 @@
 """What the facts of a running stream mean: a verdict with causes and fixes. Pure; health is never stored as truth.
 
 FAILED findings that concern the whole stream make `cdc_status` ERROR; a refused record or a gap concerns its table
-only.
+only. What may pass by itself is DEGRADED first, and FAILED when it lasts: a state does not flicker.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from cdc_assets.model.connector import ConnectorReport, ConnectorState
@@ -20,6 +21,8 @@ from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
 
 STANDSTILL_SECONDS = 25.0
+STARTING_SECONDS = 30.0
+UNREAD_SECONDS = 4.0
 
 
 class Level(StrEnum):
@@ -34,7 +37,8 @@ class Level(StrEnum):
 class Finding:
     """One thing that is not as it should be.
 
-    `table`: it concerns this table and no other; `needs_load`: the table has to be loaded anew.
+    `table`: it concerns this table and no other; `needs_load`: the table has to be loaded anew; `fails_after`: seconds
+    after which a DEGRADED finding that is still there is a FAILED one, None for never.
     """
 
     level: Level
@@ -42,18 +46,30 @@ class Finding:
     table: str | None = None
     failure: SinkFailure | None = None
     needs_load: bool = False
+    fails_after: float | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether nothing has to be concluded from it yet."""
+        return self.fails_after is not None and self.level is Level.DEGRADED
+
+    @property
+    def place(self) -> str:
+        """Equal for the same trouble at the same place, however bad it is and whatever the figures in its sentence."""
+        return f"{self.error.code}:{self.error.table or ''}"
 
     @property
     def key(self) -> str:
-        """Equal for the same trouble at the same place, whatever the figures in its sentence."""
-        return f"{self.level}:{self.error.code}:{self.error.table or ''}"
+        """Changes when the same trouble at the same place gets better or worse."""
+        return f"{self.level}:{self.place}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All findings, the worst first."""
+    """All findings, the worst first, and since when those have been there that may pass by themselves."""
 
     findings: tuple[Finding, ...] = ()
+    since: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def level(self) -> Level:
@@ -79,13 +95,15 @@ class Verdict:
 class StreamFacts:
     """What a look at a running pipeline found.
 
-    `sinks`: table -> connector of every table that shall flow; `reports`: what Connect says of the connectors;
-    `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when the marker on its way,
-    which `waits_for` explains, has made no progress; `drifts`: tables that are not what was captured or made; `wal`:
-    the source keeps too much log.
+    `observed_at`: when it began; `sinks`: table -> connector of every table that shall flow; `reports`: what Connect
+    says of the connectors; `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when
+    the marker on its way, which `waits_for` explains, has made no progress; `remade_topics`: table -> topic in
+    which its sink has no place any more; `drifts`: tables that are not what was captured or made; `wal`: the source
+    keeps too much log.
     """
 
     pipeline: str
+    observed_at: datetime
     source_connector: str
     sinks: Mapping[str, str]
     reports: Mapping[str, ConnectorReport]
@@ -93,18 +111,34 @@ class StreamFacts:
     slot: SlotCheck | None = None
     standstill_seconds: float = 0.0
     waits_for: str = ""
+    remade_topics: Mapping[str, str] = field(default_factory=dict)
     without_sink: tuple[str, ...] = ()
     drifts: tuple[Drift, ...] = ()
     wal: CdcAssetsError | None = None
     is_paused: bool = False
 
 
-def judge(facts: StreamFacts) -> Verdict:
-    """Return every finding, the worst first."""
+def judge(facts: StreamFacts, since: Mapping[str, datetime] | None = None) -> Verdict:
+    """Return every finding, the worst first; `since`: what the verdict of the last look says of it."""
+    known = since or {}
+    lasting, found_since = [], {}
+    for finding in _findings(facts):
+        if finding.fails_after is None:
+            lasting.append(finding)
+            continue
+        first_seen = found_since[finding.place] = known.get(finding.place, facts.observed_at)
+        has_lasted = (facts.observed_at - first_seen).total_seconds() >= finding.fails_after
+        lasting.append(replace(finding, level=Level.FAILED) if has_lasted else finding)
+    order = list(reversed(Level))
+    ranked = sorted(lasting, key=lambda finding: (order.index(finding.level), finding.table is not None))
+    return Verdict(tuple(ranked), found_since)
+
+
+def _findings(facts: StreamFacts) -> list[Finding]:
     # Nothing has to arrive in a pause: a server that is away delays nobody, only lost changes matter.
     findings = [Finding(Level.DEGRADED if facts.is_paused else Level.FAILED, error) for error in facts.outages]
     if facts.slot is not None:
-        findings += _slot(facts.slot)
+        findings += _slot(facts, facts.slot)
     if not facts.is_paused and not any(isinstance(error, ConnectUnavailableError) for error in facts.outages):
         findings += _connector(facts, facts.source_connector, table=None)
         for table, connector in facts.sinks.items():
@@ -120,20 +154,38 @@ def judge(facts: StreamFacts) -> Verdict:
     ]
     if facts.wal is not None:
         findings.append(Finding(Level.DEGRADED, facts.wal))
+    findings += [_remade_topic(facts, table, topic) for table, topic in facts.remade_topics.items()]
     if facts.without_sink:
         unfinished = ConnectorError(
             f"tables without a sink connector: {', '.join(facts.without_sink)}",
             hint=f"start the pipeline again: ./cdc start {facts.pipeline}",
         )
         findings.append(Finding(Level.DEGRADED, unfinished))
-    order = list(reversed(Level))
-    return Verdict(tuple(sorted(findings, key=lambda finding: (order.index(finding.level), finding.table is not None))))
+    return findings
 
 
-def _slot(check: SlotCheck) -> list[Finding]:
+def _slot(facts: StreamFacts, check: SlotCheck) -> list[Finding]:
     if check.loses_changes or check.verdict is SlotVerdict.FOREIGN:
         return [Finding(Level.FAILED, check.error())]
+    source = facts.reports.get(facts.source_connector)
+    if check.verdict is SlotVerdict.USABLE and source is not None and source.says_running and not facts.is_paused:
+        # A task that has just begun takes its slot a moment later.
+        unread = NotFlowingError(
+            f"nobody reads the replication slot, though the source connector says RUNNING: {check.what}",
+            hint="see the log of Kafka Connect; a task that cannot reach the source tries again by itself",
+        )
+        return [Finding(Level.DEGRADED, unread, fails_after=UNREAD_SECONDS)]
     return []
+
+
+def _remade_topic(facts: StreamFacts, table: str, topic: str) -> Finding:
+    error = ConnectorError(
+        f"the sink connector of table {table} has no place in topic {topic} any more: the topic was deleted or made "
+        "anew, changes in it are lost",
+        hint=f"the table has to be loaded again: ./cdc drop {facts.pipeline} and start it anew",
+        table=table,
+    )
+    return Finding(Level.DEGRADED, error, table, SinkFailure.GAP)
 
 
 def _connector(facts: StreamFacts, name: str, *, table: str | None) -> list[Finding]:
@@ -151,8 +203,14 @@ def _connector(facts: StreamFacts, name: str, *, table: str | None) -> list[Find
             what = f"{role} {name}{of_table} is {report.state} though the pipeline shall run"
             return [Finding(Level.FAILED, ConnectorError(what, hint=again, table=table))]
         case _ if not report.says_running:
-            what = f"{role} {name}{of_table} is starting"
-            return [Finding(Level.DEGRADED, ConnectorError(what, hint="wait for it", table=table))]
+            has_worker = report.state is not ConnectorState.UNASSIGNED
+            what = "is starting" if has_worker else "waits for a worker of Kafka Connect"
+            starting = ConnectorError(
+                f"{role} {name}{of_table} {what}",
+                hint="wait for it; when it lasts, see that all workers of Kafka Connect run, and their logs",
+                table=table,
+            )
+            return [Finding(Level.DEGRADED, starting, fails_after=STARTING_SECONDS)]
     return []
 
 

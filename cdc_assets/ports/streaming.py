@@ -78,6 +78,9 @@ class ConnectCluster(Protocol):
 class KafkaCluster(Protocol):
     """A Kafka cluster. KafkaError when it does not answer."""
 
+    def require_broker(self) -> None:
+        """Raise KafkaError unless a broker answers."""
+
     def ensure_topics(self, topics: Sequence[str], *, heartbeat: str) -> None:
         """Make the topics exist: one partition, kept for ever; the heartbeat topic with a short retention.
 

@@ -67,8 +67,10 @@ def check_health(context: HealthContext, memory: HealthMemory) -> HealthReport:
         memory = HealthMemory(root=names.root)
     observation = Observation(context, record, names)
     facts, view, memory = observation.look(memory)
-    verdict = judge(facts)
-    report = HealthReport(verdict, replace(memory, findings=verdict.keys), has_changed=verdict.keys != memory.findings)
+    verdict = judge(facts, memory.since)
+    has_changed = verdict.keys != memory.findings
+    memory = replace(memory, observed_at=facts.observed_at, findings=verdict.keys, since=verdict.since)
+    report = HealthReport(verdict, memory, has_changed=has_changed)
     seen = Look(facts, verdict, view)
     actions = plan_healing(_startable(facts), history=memory.restarts, now=context.clock.now())
     if not actions and not status_changes(context.pipeline, record, seen):

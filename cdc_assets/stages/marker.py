@@ -15,13 +15,17 @@ from cdc_assets.ports.streaming import ConnectCluster, KafkaCluster
 
 @dataclass(frozen=True, slots=True)
 class MarkerView:
-    """How far a marker has come: `delivered` by the source connector, `behind` are the sinks it waits for."""
+    """How far a marker has come: `delivered` by the source connector, `behind` are the sinks it waits for.
+
+    `astray`: sinks whose place in their topic is gone, or lies beyond its end: the topic was deleted or made anew.
+    """
 
     marker: Marker
     delivered: Lsn | None
     ends: Mapping[str, int]
     committed: Mapping[str, int | None] = field(default_factory=dict)
     behind: tuple[str, ...] = ()
+    astray: tuple[str, ...] = ()
 
     @property
     def is_delivered(self) -> bool:
@@ -31,7 +35,7 @@ class MarkerView:
     @property
     def has_passed(self) -> bool:
         """Whether everything before the marker is applied."""
-        return self.is_delivered and not self.behind
+        return self.is_delivered and not self.behind and not self.astray
 
     @property
     def footprint(self) -> str:
@@ -64,5 +68,13 @@ def look(
         marker = replace(marker, ends=ends)
     goals = marker.ends or {}
     committed = kafka.committed(sinks)
+    # After what was committed: a topic that lives on cannot end before it. Every sink has a place, from before it was
+    # started; with its topic the broker deletes it.
+    ends = kafka.end_offsets(sorted(set(sinks.values())))
     behind = tuple(sink for sink, topic in sinks.items() if (committed.get(sink) or 0) < goals.get(topic, 0))
-    return MarkerView(marker, delivered, goals, committed, behind)
+    astray = tuple(sink for sink, topic in sinks.items() if _is_astray(committed.get(sink), ends.get(topic, 0)))
+    return MarkerView(marker, delivered, goals, committed, behind, astray)
+
+
+def _is_astray(committed: int | None, end: int) -> bool:
+    return committed is None or committed > end

@@ -4,7 +4,7 @@ Called by `stages/health`. It never waits: a marker emitted by one look is follo
 `HealthMemory`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -61,6 +61,7 @@ class Observation:
     def look(self, memory: HealthMemory) -> tuple[StreamFacts, MarkerView | None, HealthMemory]:
         """Ask everybody once; the slot before Connect's offsets, so that a healthy slot is never ahead of them."""
         context = self.context
+        observed_at = context.clock.now()
         tables = watched_tables(context.pipeline, self.record)
         watch = self._ask(
             lambda: context.source.watch(
@@ -70,6 +71,10 @@ class Observation:
             )
         )
         reports = self._ask(context.connect.reports) or {}
+        if self._is_out(ConnectUnavailableError):
+            # Without its broker a worker answers late or not at all: the broker is then the cause to be named.
+            self._ask(context.kafka.require_broker)
+            self.outages.sort(key=lambda outage: isinstance(outage, ConnectUnavailableError))
         check: SlotCheck | None = None
         drifts: tuple[Drift, ...] = ()
         if watch is not None and not self._is_out(ConnectUnavailableError):
@@ -102,6 +107,7 @@ class Observation:
             standstill = (context.clock.now() - memory.moved_at).total_seconds()
         facts = StreamFacts(
             pipeline=context.pipeline.name,
+            observed_at=observed_at,
             source_connector=self.names.source_connector,
             sinks=supervised_sinks(self.record),
             reports=reports,
@@ -109,6 +115,7 @@ class Observation:
             slot=check,
             standstill_seconds=standstill,
             waits_for=view.waits_for if view is not None else "",
+            remade_topics={} if view is None else self._remade(view),
             without_sink=without_sink(context.pipeline, self.record),
             drifts=drifts,
             wal=None if watch is None else judge_wal(watch, memory.pace),
@@ -139,6 +146,11 @@ class Observation:
         footprint = sha256(view.footprint.encode()).hexdigest()[:16]
         moved_at = now if footprint != memory.footprint else memory.moved_at
         return view, replace(memory, marker=view.marker, footprint=footprint, moved_at=moved_at)
+
+    def _remade(self, view: MarkerView) -> Mapping[str, str]:
+        """Table -> topic of the tables whose sink has lost its place."""
+        topics = flowing_sinks(self.record)
+        return {table: topics[sink] for table, sink in supervised_sinks(self.record).items() if sink in view.astray}
 
     def _view(self, marker: Marker) -> MarkerView:
         return look(

@@ -137,9 +137,10 @@ def _drift_changes(table: TableRecord, seen: Look) -> list[StatusChange]:
 
 def _table_changes(table: TableRecord, seen: Look) -> list[StatusChange]:
     name = table.source_table
-    # A drift that needs no load is told, and says nothing about the flow.
-    drifts = [drift.error for drift in seen.facts.drifts]
-    found = next((f for f in seen.verdict.findings if f.error.table == name and f.error not in drifts), None)
+    # A drift that needs no load is told, and says nothing about the flow; nor does Connect's late word for a task.
+    silent = [drift.error for drift in seen.facts.drifts]
+    findings = [f for f in seen.verdict.findings if f.error.table == name and not f.may_pass]
+    found = next((f for f in findings if f.error not in silent), None)
     if found is None:
         return _good_table(table, seen)
     match found.failure:

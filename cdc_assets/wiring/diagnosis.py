@@ -62,7 +62,8 @@ def _last_events(store: PipelineStore, name: str) -> tuple[Event, ...]:
 
 
 def _slots(definition: Pipeline, record: PipelineRecord) -> list[Json]:
-    slots = open_source(definition, is_read_only=True).slots_like(record.slot_name or "")
+    source = open_source(definition, is_read_only=True, patience_seconds=_PATIENCE_SECONDS)
+    slots = source.slots_like(record.slot_name or "")
     return [_slot(slot) for slot in slots]
 
 

@@ -76,7 +76,9 @@ def read_lag(settings: Settings, name: str) -> Lag:
         raise UnknownPipelineError(f"pipeline {name} was never recorded", hint="wait a moment, or start it")
     return lag(
         record,
-        source=open_source(find_pipeline(load_definitions(settings), name), is_read_only=True),
+        source=open_source(
+            find_pipeline(load_definitions(settings), name), is_read_only=True, patience_seconds=_PATIENCE_SECONDS
+        ),
         connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
         kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS),
     )

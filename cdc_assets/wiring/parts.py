@@ -68,9 +68,17 @@ def connect_secrets(settings: Settings) -> ConnectSecrets:
 
 
 def open_source(
-    pipeline: Pipeline, *, epoch: int = _NO_EPOCH, log: Log | None = None, is_read_only: bool = False
+    pipeline: Pipeline,
+    *,
+    epoch: int = _NO_EPOCH,
+    log: Log | None = None,
+    is_read_only: bool = False,
+    patience_seconds: float | None = None,
 ) -> SourceDatabase:
-    """The pipeline's source database; SecretMissingError when there is no password to be had."""
+    """The pipeline's source database; SecretMissingError when there is no password to be had.
+
+    `patience_seconds`: after this long without an answer a silent server is away; None: wait for ever.
+    """
     return PostgresSource(
         pipeline.source,
         password=_password(pipeline.source),
@@ -79,17 +87,25 @@ def open_source(
         clock=SystemClock(),
         on_wait=log or _silent,
         is_read_only=is_read_only,
+        patience_seconds=patience_seconds,
     )
 
 
-def open_target(pipeline: Pipeline, *, epoch: int = _NO_EPOCH, is_read_only: bool = False) -> TargetDatabase:
-    """The pipeline's target database; SecretMissingError when there is no password to be had."""
+def open_target(
+    pipeline: Pipeline,
+    *,
+    epoch: int = _NO_EPOCH,
+    is_read_only: bool = False,
+    patience_seconds: float | None = None,
+) -> TargetDatabase:
+    """The pipeline's target database; else as `open_source`."""
     return PostgresTarget(
         pipeline.target,
         password=_password(pipeline.target),
         pipeline=pipeline.name,
         epoch=epoch,
         is_read_only=is_read_only,
+        patience_seconds=patience_seconds,
     )
 
 

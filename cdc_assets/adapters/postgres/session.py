@@ -1,6 +1,7 @@
 """Sessions on a PostgreSQL source or target: how one is opened, and what a refusal becomes."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
+from cdc_assets.adapters.postgres.patience import Patience
 from cdc_assets.dialects.postgres import connection_parameters, refusal, session_settings
 from cdc_assets.model.errors import (
     CdcAssetsError,
@@ -25,6 +27,7 @@ from cdc_assets.model.pipeline import Endpoint
 Connection = psycopg.Connection[DictRow]
 _AWAY_CLASSES = ("08", "57P")
 _LOGIN_HINT = "check host, port, database, user and password in connections.yaml and pg_hba.conf on the server"
+_SILENT_HINT = "see that the server and the network between are not overloaded, stopped or cut"
 _REPLICATION_HINT = "the role needs REPLICATION, pg_hba.conf must let it in, and max_wal_senders must have a free place"
 
 
@@ -33,6 +36,8 @@ class Sessions:
     """Opens sessions of one role on one database, which is a pipeline's source or its target.
 
     `is_read_only`: the server refuses every change in them, for who only looks (`check`, `plan`).
+    `patience_seconds`: how long a `session` may last with a server that may be silent, for who comes again; None: for
+    ever.
     """
 
     side: Literal["source", "target"]
@@ -40,6 +45,7 @@ class Sessions:
     password: str
     application: str
     is_read_only: bool = False
+    patience_seconds: float | None = None
 
     @property
     def where(self) -> str:
@@ -50,6 +56,11 @@ class Sessions:
     def open(self) -> Connection:
         """Open a session in autocommit with the settings of the product; the caller closes it."""
         connection = self._connect(replication=False)
+        self._set_up(connection)
+        return connection
+
+    def _set_up(self, connection: Connection) -> None:
+        """Make the settings of the product hold; closes the session when that fails."""
         try:
             wanted = dict(session_settings(connection.info.server_version))
             if self.is_read_only:
@@ -59,7 +70,6 @@ class Sessions:
         except psycopg.Error as error:
             connection.close()
             raise self.error(error, "a new session cannot be set up") from error
-        return connection
 
     def open_replication(self) -> Connection:
         """Open a logical replication connection; the caller closes it."""
@@ -68,10 +78,19 @@ class Sessions:
     @contextmanager
     def session(self, purpose: str) -> Iterator[Connection]:
         """Open a session for a few commands; a refusal becomes our error that begins with the purpose."""
-        connection = self.open()
+        connection = self._connect(replication=False)
+        patience = Patience(connection, self.patience_seconds)
         try:
-            with self.translated(purpose):
-                yield connection
+            with patience:
+                self._set_up(connection)
+                with self.translated(purpose):
+                    yield connection
+        except (SourceAwayError, TargetAwayError) as error:
+            if not patience.is_over:
+                raise
+            raise self._kind(is_away=True)(
+                f"{self.where} is silent: no answer within {self.patience_seconds:g} s", hint=_SILENT_HINT
+            ) from error
         finally:
             connection.close()
 
@@ -118,6 +137,8 @@ class Sessions:
         parameters = connection_parameters(self.endpoint, application=self.application)
         if replication:
             parameters["replication"] = "database"
+        if self.patience_seconds is not None:
+            parameters["connect_timeout"] = max(2, math.ceil(self.patience_seconds / 2))
         try:
             return psycopg.connect(
                 **parameters,  # type: ignore[arg-type]  # libpq takes numbers

@@ -50,9 +50,15 @@ class PostgresSource:
         snapshot_deadline: timedelta = timedelta(minutes=10),
         on_wait: Callable[[str], None] = _silent,
         is_read_only: bool = False,
+        patience_seconds: float | None = None,
     ) -> None:
-        """Connect nowhere yet; `on_wait` hears, every few seconds, for whose transactions a slot or snapshot waits."""
-        self._sessions = Sessions("source", endpoint, password, application_name(pipeline, epoch), is_read_only)
+        """Connect nowhere yet; `on_wait` hears, every few seconds, for whose transactions a slot or snapshot waits.
+
+        `patience_seconds`: after this long without an answer a silent server is away; None: wait for ever.
+        """
+        self._sessions = Sessions(
+            "source", endpoint, password, application_name(pipeline, epoch), is_read_only, patience_seconds
+        )
         self._clock = clock
         self._deadline = snapshot_deadline
         self._on_wait = on_wait

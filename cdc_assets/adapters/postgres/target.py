@@ -35,10 +35,19 @@ class PostgresTarget:
     """One PostgreSQL target database as one role; sessions are named after the pipeline and the epoch of its lease."""
 
     def __init__(
-        self, endpoint: Endpoint, *, password: str, pipeline: str, epoch: int, is_read_only: bool = False
+        self,
+        endpoint: Endpoint,
+        *,
+        password: str,
+        pipeline: str,
+        epoch: int,
+        is_read_only: bool = False,
+        patience_seconds: float | None = None,
     ) -> None:
-        """Connect nowhere yet."""
-        self._sessions = Sessions("target", endpoint, password, application_name(pipeline, epoch), is_read_only)
+        """Connect nowhere yet; `patience_seconds` as in `PostgresSource`."""
+        self._sessions = Sessions(
+            "target", endpoint, password, application_name(pipeline, epoch), is_read_only, patience_seconds
+        )
 
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""

@@ -56,6 +56,7 @@ class StreamBench(LoadBench):
     secrets_dir: Path = Path()
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     memory: HealthMemory = field(default_factory=HealthMemory)
+    patience_seconds: float = 30
 
     def __post_init__(self) -> None:
         """Reach Connect and Kafka as the product does."""
@@ -114,8 +115,21 @@ class StreamBench(LoadBench):
             HealthContext(
                 pipeline=pipeline,
                 store=self.store,
-                source=self._source(pipeline, 0),
-                target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=0),
+                source=PostgresSource(
+                    pipeline.source,
+                    password=PASSWORD,
+                    pipeline=pipeline.name,
+                    epoch=0,
+                    clock=SystemClock(),
+                    patience_seconds=self.patience_seconds,
+                ),
+                target=PostgresTarget(
+                    pipeline.target,
+                    password=PASSWORD,
+                    pipeline=pipeline.name,
+                    epoch=0,
+                    patience_seconds=self.patience_seconds,
+                ),
                 connect=self.connect,
                 kafka=self.kafka,
                 clock=self.clock,

@@ -1,7 +1,7 @@
 """The verdict says what, where, why and what next, and does not call one table's trouble the stream's."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
 from cdc_assets.planning.verdict import Level, StreamFacts, judge
 
 RUNNING = ConnectorState.RUNNING
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def _report(name: str, task: ConnectorState = RUNNING, cause: str | None = None) -> ConnectorReport:
@@ -24,6 +25,7 @@ def _report(name: str, task: ConnectorState = RUNNING, cause: str | None = None)
 
 FACTS = StreamFacts(
     pipeline="shop",
+    observed_at=NOW,
     source_connector="s",
     sinks={"orders": "k0", "lines": "k1"},
     reports={name: _report(name) for name in ("s", "k0", "k1")},
@@ -78,6 +80,45 @@ def test_a_missing_connector_is_found_and_a_starting_one_is_only_degraded() -> N
     assert judge(_with(ConnectorReport("k1", RUNNING, ()))).level is Level.DEGRADED
 
 
+def _after(facts: StreamFacts, seconds: float) -> Level:
+    """The verdict on the same facts that many seconds later."""
+    first = judge(facts)
+    assert first.level is Level.DEGRADED
+    return judge(replace(facts, observed_at=NOW + timedelta(seconds=seconds)), first.since).level
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [(RUNNING, "is starting"), (ConnectorState.UNASSIGNED, "waits for a worker of Kafka Connect")]
+)
+def test_a_connector_that_does_not_come_up_fails_the_stream_when_it_lasts(state: ConnectorState, words: str) -> None:
+    facts = _with(ConnectorReport("k1", state, ()))
+    assert words in str(judge(facts))
+    assert _after(facts, 29) is Level.DEGRADED
+    assert _after(facts, 30) is Level.FAILED
+
+
+def test_what_passed_and_came_again_begins_to_count_anew() -> None:
+    facts = _with(ConnectorReport("k1", RUNNING, ()))
+    mended = judge(replace(FACTS, observed_at=NOW + timedelta(seconds=10)), judge(facts).since)
+    again = judge(replace(facts, observed_at=NOW + timedelta(seconds=60)), mended.since)
+    assert again.level is Level.DEGRADED
+
+
+def test_a_slot_that_nobody_reads_fails_the_stream_at_the_next_look_but_one() -> None:
+    unread = replace(FACTS, slot=SlotCheck(SlotVerdict.USABLE, "replication slot g is usable from 0/1"))
+    assert "nobody reads" in str(judge(unread))
+    assert _after(unread, 5) is Level.FAILED
+    starting = replace(unread, reports={**FACTS.reports, "s": ConnectorReport("s", RUNNING, ())})
+    assert "nobody reads" not in str(judge(starting)), "a task that starts has not come to its slot yet"
+    assert judge(replace(unread, is_paused=True)).level is Level.HEALTHY
+
+
+def test_a_topic_that_ends_before_what_was_applied_is_a_gap_of_its_table() -> None:
+    (finding,) = judge(replace(FACTS, remade_topics={"orders": "t.orders"})).findings
+    assert (finding.table, finding.failure) == ("orders", SinkFailure.GAP)
+    assert "t.orders" in str(finding.error)
+
+
 def test_a_slot_that_lost_changes_comes_first() -> None:
     verdict = judge(replace(FACTS, slot=SlotCheck(SlotVerdict.MISSING, "replication slot g is gone", "reload")))
     assert verdict.stream_failure is not None
@@ -119,6 +160,7 @@ def test_the_memory_survives_its_journey_as_text() -> None:
     now = datetime(2026, 11, 24, tzinfo=UTC)
     memory = HealthMemory(
         root="cdc_shop_1_abc123",
+        observed_at=now,
         marker=Marker(Lsn(7), {"t": 3}),
         moved_at=now,
         footprint="f",
@@ -126,6 +168,7 @@ def test_the_memory_survives_its_journey_as_text() -> None:
         passed_lsn=Lsn(5),
         restarts={"s": RestartHistory(2, now)},
         findings=("a",),
+        since={"a": now},
     )
     assert HealthMemory.from_json(memory.to_json()) == memory
     assert HealthMemory.from_json(None) == HealthMemory.from_json("not json") == HealthMemory()
