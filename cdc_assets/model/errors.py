@@ -218,6 +218,12 @@ class RunDiedError(CdcAssetsError):
     code = "RUN_DIED"
 
 
+class WaitingError(CdcAssetsError):
+    """The work goes on when others let it: an open transaction, a lock, a standby that has to confirm."""
+
+    code = "WAITING"
+
+
 class NotTakenUpError(CdcAssetsError):
     """No Dagster daemon takes the request up."""
 

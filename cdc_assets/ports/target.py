@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
 
+from cdc_assets.model.errors import WaitingError
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.chunks import Chunk
@@ -170,6 +171,9 @@ class TargetDatabase(Protocol):
 
     def sessions_of(self, application_name: str) -> int:
         """How many sessions carry that application name (a sink's, after a stop: none may be left)."""
+
+    def waits(self) -> WaitingError | None:
+        """What sessions of this pipeline and epoch wait for on the server since some seconds; None when none does."""
 
     def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
         """End our own sessions of older epochs of that pipeline; returns how many."""

@@ -11,6 +11,7 @@ from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.store import Lease
 from cdc_assets.ports.streaming import ConnectCluster, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.waits import Waits
 
 Log = Callable[[str], None]
 Progress = Callable[[LoadProgress], None]
@@ -29,6 +30,7 @@ class StageContext:
     clock: Clock
     log: Log
     progress: Progress
+    waits: Waits
 
     def names(self) -> PipelineNames:
         """The outside names of the recorded generation; ValueError before they are recorded."""

@@ -73,6 +73,7 @@ def open_later_view(
         topics = [names.topic(mapping.source) for mapping in context.pipeline.tables]
         offsets = context.kafka.end_offsets(topics)
     with context.source.open_later_snapshot() as snapshot:
+        context.waits.over("source")
         if slot is not None:
             _record_captured_late(context, slot, snapshot.lsn)
         yield LoadView(snapshot, offsets)
@@ -91,6 +92,7 @@ def _ensure_capture(context: StageContext, names: PipelineNames) -> SlotPosition
 def _new_slot(context: StageContext, names: PipelineNames) -> Iterator[LoadSnapshot]:
     context.lease.check()
     with context.source.open_slot_snapshot(names.slot) as snapshot:
+        context.waits.over("source")
         context.lease.set_captured_from([mapping.partition_key for mapping in context.pipeline.tables], snapshot.lsn)
         context.log(f"Slot {names.slot} made, changes are kept from {snapshot.lsn}")
         yield snapshot

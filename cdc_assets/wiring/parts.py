@@ -20,6 +20,7 @@ from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaClus
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.settings import Settings, inherited_environment
 from cdc_assets.stages.context import StageContext
+from cdc_assets.stages.waits import Waits
 
 Log = Callable[[str], None]
 _NO_EPOCH = 0
@@ -71,7 +72,7 @@ def open_source(
     pipeline: Pipeline,
     *,
     epoch: int = _NO_EPOCH,
-    log: Log | None = None,
+    on_wait: Log | None = None,
     is_read_only: bool = False,
     patience_seconds: float | None = None,
 ) -> SourceDatabase:
@@ -85,7 +86,7 @@ def open_source(
         pipeline=pipeline.name,
         epoch=epoch,
         clock=SystemClock(),
-        on_wait=log or _silent,
+        on_wait=on_wait or _silent,
         is_read_only=is_read_only,
         patience_seconds=patience_seconds,
     )
@@ -118,16 +119,18 @@ def stage_context(
     progress: Callable[[LoadProgress], None] | None = None,
 ) -> StageContext:
     """Everything a stage works with; nothing connects before it is used."""
+    waits = Waits(lease, log)
     return StageContext(
         pipeline=pipeline,
         lease=lease,
-        source=open_source(pipeline, epoch=lease.epoch, log=log),
+        source=open_source(pipeline, epoch=lease.epoch, on_wait=waits.tell_source),
         target=open_target(pipeline, epoch=lease.epoch),
         connect=open_connect(settings),
         kafka=open_kafka(settings),
         clock=SystemClock(),
         log=log,
         progress=progress or _silent_progress,
+        waits=waits,
     )
 
 

@@ -13,12 +13,13 @@ from cdc_assets.adapters.postgres import bookkeeping
 from cdc_assets.adapters.postgres.chunk_writer import chunk_writer, read_receipts
 from cdc_assets.adapters.postgres.ddl import changed_table, ddl
 from cdc_assets.adapters.postgres.definitions import read_definitions, waiting_briefly
+from cdc_assets.adapters.postgres.held_sessions import held_session
 from cdc_assets.adapters.postgres.read_back import read_back, where_doubled
 from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
 from cdc_assets.dialects.postgres import application_name, application_prefix, index_name, quote_table
-from cdc_assets.model.errors import TargetNotOursError
+from cdc_assets.model.errors import TargetNotOursError, WaitingError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
@@ -255,6 +256,11 @@ class PostgresTarget:
                 {"name": application_name},
             )
         return int(row["sessions"])
+
+    def waits(self) -> WaitingError | None:
+        """What this run's sessions wait for: a standby before a lock."""
+        with self._sessions.session("what its sessions wait for cannot be read") as connection:
+            return held_session(connection, self._sessions.application, where=self._sessions.where)
 
     def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
         """End our own sessions of older epochs of that pipeline."""

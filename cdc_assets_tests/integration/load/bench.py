@@ -23,6 +23,7 @@ from cdc_assets.model.table import TableMapping, TableName
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.full_load import full_load
 from cdc_assets.stages.prepare import prepare
+from cdc_assets.stages.waits import Waits
 from cdc_assets_tests.services.servers import PASSWORD, Databases
 
 CHUNK = 1 / 1024  # of a MiB: 1 KiB, so that every chunk is a block
@@ -91,6 +92,7 @@ class LoadBench:
         self.store.ensure_pipeline(pipeline)
         self.store.write_intent(pipeline.name, Intent.RUNNING, cause="a test")
         with self.store.take_lease(pipeline.name, run_id="run") as lease:
+            waits = Waits(lease, self.log.append)
             context = StageContext(
                 pipeline=pipeline,
                 lease=lease,
@@ -101,7 +103,7 @@ class LoadBench:
                     epoch=lease.epoch,
                     clock=SystemClock(),
                     snapshot_deadline=self.deadline,
-                    on_wait=self.log.append,
+                    on_wait=waits.tell_source,
                 ),
                 target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=lease.epoch),
                 connect=KafkaConnect(_NOBODY),
@@ -109,6 +111,7 @@ class LoadBench:
                 clock=SystemClock(),
                 log=self.log.append,
                 progress=progress,
+                waits=waits,
             )
             yield self.watch(context)
 

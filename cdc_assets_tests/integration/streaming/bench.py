@@ -24,6 +24,7 @@ from cdc_assets.stages.observation import HealthContext
 from cdc_assets.stages.remove import remove
 from cdc_assets.stages.stop import stop
 from cdc_assets.stages.sync import sync
+from cdc_assets.stages.waits import Waits
 from cdc_assets_tests.integration.load.bench import LoadBench
 from cdc_assets_tests.services.servers import PASSWORD
 
@@ -91,6 +92,7 @@ class StreamBench(LoadBench):
                 clock=SystemClock(),
                 log=self.log.append,
                 progress=lambda _: None,
+                waits=Waits(lease, self.log.append),
             )
 
     def stop(self, pipeline: Pipeline) -> None:
@@ -132,6 +134,7 @@ class StreamBench(LoadBench):
                 ),
                 connect=self.connect,
                 kafka=self.kafka,
+                secrets=self.secrets,
                 clock=self.clock,
                 log=self.log.append,
             ),
