@@ -134,7 +134,6 @@ class StreamBench(LoadBench):
                 ),
                 connect=self.connect,
                 kafka=self.kafka,
-                secrets=self.secrets,
                 clock=self.clock,
                 log=self.log.append,
             ),
