@@ -8,7 +8,7 @@ import typer
 # Before anything imports requests, which binds its certificates then: a company's own is only in the system's store.
 truststore.inject_into_ssl()
 
-from cdc_assets.cli import demo, diagnosis, pauses, pipelines, stack  # noqa: E402  after the line above
+from cdc_assets.cli import alerts, demo, diagnosis, pauses, pipelines, stack  # noqa: E402  after the line above
 from cdc_assets.cli.rendering import print_error  # noqa: E402
 from cdc_assets.model.errors import CdcAssetsError, DefinitionError, SettingsError, UnknownPipelineError  # noqa: E402
 
@@ -27,6 +27,7 @@ stack.register(app)
 pipelines.register(app)
 diagnosis.register(app)
 pauses.register(app)
+alerts.register(app)
 demo.register(app)
 
 

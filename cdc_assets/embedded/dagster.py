@@ -113,6 +113,7 @@ class DagsterServers:
             # The demo has its own.
             "CDC_PIPELINES_DIR": str(self.settings.pipelines_dir),
             "CDC_CONNECTIONS_FILE": str(self.settings.connections_file),
+            "CDC_ALERTS_FILE": str(self.settings.alerts_file),
             "CDC_STACK_ID": self.stack_id,
             "PYTHONUNBUFFERED": "1",
         }

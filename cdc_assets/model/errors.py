@@ -236,6 +236,12 @@ class WaitTimeoutError(CdcAssetsError):
     code = "TIMEOUT"
 
 
+class AlertError(CdcAssetsError):
+    """A receiver of alerts did not take a message; it is tried again."""
+
+    code = "ALERT_NOT_DELIVERED"
+
+
 class EmbeddedStackError(CdcAssetsError):
     """A server of the embedded stack cannot be fetched, started or stopped."""
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from cdc_assets.model.pipeline import Definitions
+from cdc_assets.orchestration.alerts import alert_sensor
 from cdc_assets.orchestration.assets import sync_assets
 from cdc_assets.orchestration.checks import definition_checks, invalid_assets, table_checks
 from cdc_assets.orchestration.commands import Commands
@@ -37,6 +38,7 @@ def code_location(
         sensors=[
             reconcile_sensor(settings, definitions, commands, jobs=sync_jobs, stack=stack),
             health_sensor(settings, definitions, commands),
+            alert_sensor(settings, commands),
         ],
         executor=dg.in_process_executor,
     )

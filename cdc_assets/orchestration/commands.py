@@ -53,5 +53,8 @@ class Commands(Protocol):
         `memories`: what the last look left, by pipeline; returns what this one leaves.
         """
 
+    def send_alerts(self, settings: Settings, *, log: Log) -> str:
+        """Decide what people have to be told, and send what waits; returns one line about it."""
+
     def reload_code_location(self, settings: Settings) -> None:
         """Make Dagster read the pipeline files again."""

@@ -159,6 +159,11 @@ class PipelineStore(Protocol):
     def events(self, name: str, *, after: int = 0, limit: int = 100) -> tuple[Event, ...]:
         """The pipeline's events with an id above `after`, oldest first."""
 
+    def note(
+        self, name: str, field: str, old: str | None, new: str | None, *, cause: str | None, table: str | None = None
+    ) -> None:
+        """Append an event that changes no state, by somebody who holds no lease; nothing for an unknown pipeline."""
+
     def forget(self, name: str) -> None:
         """Delete the pipeline's state rows (`drop`); its events stay. LeaseHeldError while someone works on it."""
 

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         default=Path("connections.yaml"),
         description="File that names the databases. When wrong, every pipeline is INVALID: its connection is unknown.",
     )
+    alerts_file: ExpandedPath = Field(
+        default=Path("alerts.yaml"),
+        description="File that says who is told of problems. When it is not there, nobody is told.",
+    )
     configured_database_url: Annotated[str, AfterValidator(database_url)] | None = Field(
         default=None,
         validation_alias="CDC_DATABASE_URL",
@@ -155,7 +159,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _resolve_paths(self) -> Self:
-        for name in ("home", "pipelines_dir", "connections_file", "cache_dir"):
+        for name in ("home", "pipelines_dir", "connections_file", "alerts_file", "cache_dir"):
             path: Path = getattr(self, name)
             # Written past the frozen model: the only place, and before anyone has seen the value.
             self.__dict__[name] = checkout() / path

@@ -1,5 +1,6 @@
 """Composition root: which adapters stand behind the ports, and the operations that entry points call."""
 
+from cdc_assets.wiring.alerts import alert_report, send_alerts, try_channels
 from cdc_assets.wiring.control import (
     RunWish,
     find_pipeline,
@@ -24,6 +25,7 @@ from cdc_assets.wiring.vital_signs import vital_signs
 __all__ = [
     "CurrentStack",
     "RunWish",
+    "alert_report",
     "change_pipeline",
     "check",
     "create_pipeline",
@@ -49,6 +51,8 @@ __all__ = [
     "request_table_pause",
     "request_table_resume",
     "require_daemon",
+    "send_alerts",
     "sync",
+    "try_channels",
     "vital_signs",
 ]

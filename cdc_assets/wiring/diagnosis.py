@@ -10,6 +10,7 @@ from cdc_assets.model.position import SlotPosition
 from cdc_assets.model.record import Event, PipelineRecord
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
+from cdc_assets.wiring.alerts import alert_report
 from cdc_assets.wiring.inspection import read_lag
 from cdc_assets.wiring.parts import load_definitions, open_connect, open_source, open_store
 from cdc_assets.wiring.vital_signs import vital_signs
@@ -38,6 +39,7 @@ def diagnose(settings: Settings, name: str) -> Json:
         "lag": None,
         "connectors": None,
         "events": [event_document(event) for event in _last_events(store, name)],
+        "alerts": _asked(lambda: alert_report(settings)),
         "settings": settings.shown(),
     }
     if definition is not None and definition.mode.captures and record is not None and record.slot_name is not None:

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.errors import SecretMissingError
 from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.planning.alert_memory import FINDING_FIELD
+from cdc_assets.planning.finding_events import finding_changes
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.settings import Settings
 from cdc_assets.stages.health import check_health
@@ -52,6 +54,10 @@ def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: 
         log(f"{pipeline.name} cannot be looked at: {error}")
         return memory
     report = check_health(context, memory)
+    for change in finding_changes(memory, report.verdict):
+        context.store.note(
+            pipeline.name, FINDING_FIELD, change.old, change.new, cause=change.cause, table=change.table or None
+        )
     if report.has_changed and report.verdict is not None:
         log(f"{pipeline.name}: {report.verdict}")
     return report.memory

@@ -128,6 +128,7 @@ class FakeCommands:
     error: CdcAssetsError | None = None
     synced: list[SyncCall] = field(default_factory=list)
     reloads: int = 0
+    tellings: int = 0
     looks: list[dict[str, str]] = field(default_factory=list)
     lookups: list[RunLookup] = field(default_factory=list)
 
@@ -192,6 +193,10 @@ class FakeCommands:
     ) -> Mapping[str, str]:
         self.looks.append(dict(memories))
         return {name: f"look {len(self.looks)}" for name in self.store.records}
+
+    def send_alerts(self, settings: Settings, *, log: Callable[[str], None]) -> str:
+        self.tellings += 1
+        return "0 new messages"
 
     def reload_code_location(self, settings: Settings) -> None:
         self.reloads += 1

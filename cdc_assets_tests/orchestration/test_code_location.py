@@ -36,7 +36,7 @@ def test_names_are_those_that_history_hangs_on(settings: Settings) -> None:
     jobs = {job.name for job in definitions.resolve_all_job_defs()} - {"__ASSET_JOB"}
     assert jobs == {"final_test2__start", "final_test2__stop", "final_test2__sync"}
     sensors = definitions.sensors or ()
-    assert {sensor.name for sensor in sensors} == {"reconcile", "cdc_health"}
+    assert {sensor.name for sensor in sensors} == {"reconcile", "cdc_health", "run_failure_alert"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors)
 
 
@@ -112,7 +112,7 @@ def test_a_bad_file_is_an_asset_of_its_name_and_the_others_load(
 def test_without_pipelines_there_are_still_the_sensors(settings: Settings) -> None:
     definitions = location(settings, commands_for())
     dg.Definitions.validate_loadable(definitions)
-    assert len(list(definitions.sensors or ())) == 2
+    assert len(list(definitions.sensors or ())) == 3
 
 
 def test_a_load_only_pipeline_shows_no_connectors_and_no_check_on_them(settings: Settings) -> None:

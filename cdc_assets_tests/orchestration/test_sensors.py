@@ -150,6 +150,15 @@ def test_a_bad_file_is_told_once_and_again_when_its_problems_change(
     assert len(third.asset_events) == 1
 
 
+def test_alerts_are_looked_for_at_each_tick(settings: Settings, instance: dg.DagsterInstance) -> None:
+    commands = commands_for(PIPELINE)
+    definitions = location(settings, commands)
+    context = dg.build_sensor_context(instance=instance, definitions=definitions)
+    for _ in range(2):
+        assert isinstance(definitions.resolve_sensor_def("run_failure_alert")(context), dg.SkipReason)
+    assert commands.tellings == 2
+
+
 def test_cdc_healthy_is_written_when_a_verdict_changes_and_only_then(
     settings: Settings, instance: dg.DagsterInstance
 ) -> None:

@@ -59,6 +59,7 @@ class Installation:
             "CDC_HOME": str(directory / "home"),
             "CDC_PIPELINES_DIR": str(directory / "pipelines"),
             "CDC_CONNECTIONS_FILE": str(directory / "connections.yaml"),
+            "CDC_ALERTS_FILE": str(directory / "alerts.yaml"),
             "CDC_FAST_START": "1",
         }
         return cls(directory, environment)

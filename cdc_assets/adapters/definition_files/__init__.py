@@ -1,9 +1,10 @@
-"""Pipeline and connections files: read, checked and turned into the model, every problem with file, line and fix.
+"""Pipeline, connections and alerts files, read, checked and turned into the model; problems have file, line and fix.
 
 Known gaps: `tables: all` and `except` are refused as not supported; connections are PostgreSQL only.
 """
 
+from cdc_assets.adapters.definition_files.alerts import load_alerts
 from cdc_assets.adapters.definition_files.reader import load
 from cdc_assets.adapters.definition_files.writer import delete, write
 
-__all__ = ["delete", "load", "write"]
+__all__ = ["delete", "load", "load_alerts", "write"]

@@ -123,11 +123,13 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 FilePath = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
 
 
-class _Strict(BaseModel):
+class StrictEntry(BaseModel):
+    """A part of a file: no key that is not known, no value of another type."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class SecretEntry(_Strict):
+class SecretEntry(StrictEntry):
     """Where a secret is read from when a login is made; exactly one of the two."""
 
     env: Annotated[str, AfterValidator(_environment_name)] | None = Field(
@@ -146,7 +148,7 @@ class SecretEntry(_Strict):
         return self
 
 
-class TlsEntry(_Strict):
+class TlsEntry(StrictEntry):
     """How a connection is encrypted."""
 
     mode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = Field(
@@ -167,7 +169,7 @@ class TlsEntry(_Strict):
         return self
 
 
-class ConnectionEntry(_Strict):
+class ConnectionEntry(StrictEntry):
     """A database server as one role."""
 
     kind: Literal["postgres"] = Field(description="Database product: postgres.", examples=["postgres"])
@@ -193,7 +195,7 @@ class ConnectionEntry(_Strict):
     tls: TlsEntry = Field(default=TlsEntry(), description="Encryption.", examples=["{mode: require}"])
 
 
-class SourceEntry(_Strict):
+class SourceEntry(StrictEntry):
     """Where the tables are read."""
 
     connection: Identifier = Field(description="Name in the connections file.", examples=["app"])
@@ -207,7 +209,7 @@ class SourceEntry(_Strict):
     )
 
 
-class TargetEntry(_Strict):
+class TargetEntry(StrictEntry):
     """Where the tables are written."""
 
     connection: Identifier = Field(description="Name in the connections file.", examples=["warehouse"])
@@ -217,7 +219,7 @@ class TargetEntry(_Strict):
     )
 
 
-class ColumnsEntry(_Strict):
+class ColumnsEntry(StrictEntry):
     """Which columns of a table are copied."""
 
     exclude: list[Identifier] = Field(
@@ -227,7 +229,7 @@ class ColumnsEntry(_Strict):
     )
 
 
-class TableEntry(_Strict):
+class TableEntry(StrictEntry):
     """One table."""
 
     name: Identifier = Field(description="Name of the source table, without its schema.", examples=["orders"])
@@ -264,7 +266,7 @@ class TableEntry(_Strict):
         return self
 
 
-class OptionsEntry(_Strict):
+class OptionsEntry(StrictEntry):
     """How the pipeline loads; the defaults are safe on a production source."""
 
     if_target_not_empty: Literal["fail", "replace"] = Field(
@@ -288,7 +290,7 @@ class OptionsEntry(_Strict):
     )
 
 
-class PipelineFile(_Strict):
+class PipelineFile(StrictEntry):
     """A pipeline: one source schema, one target schema, the tables between them."""
 
     mode: Literal["full_load_only", "full_load_and_cdc", "cdc_only"] = Field(

@@ -1,5 +1,6 @@
 """The state database: the only module that writes pipelines, tables, leases and events."""
 
+from cdc_assets.adapters.pipeline_store.alert_book import PostgresAlertBook
 from cdc_assets.adapters.pipeline_store.store import PostgresPipelineStore
 
-__all__ = ["PostgresPipelineStore"]
+__all__ = ["PostgresAlertBook", "PostgresPipelineStore"]

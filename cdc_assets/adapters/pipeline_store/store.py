@@ -219,6 +219,15 @@ class PostgresPipelineStore:
         with self._database.read() as connection:
             return tuple(event_record(row) for row in connection.execute(query).mappings())
 
+    def note(
+        self, name: str, field: str, old: str | None, new: str | None, *, cause: str | None, table: str | None = None
+    ) -> None:
+        """Append an event that changes no state; nothing for an unknown pipeline."""
+        with self._database.change() as connection:
+            ledger = Ledger.lock(connection, pipelines.c.name == name)
+            if ledger is not None:
+                ledger.note(field, old, new, cause=cause, table=table)
+
     def forget(self, name: str) -> None:
         """Delete the pipeline's state rows; its events stay."""
         with self._database.change() as connection:

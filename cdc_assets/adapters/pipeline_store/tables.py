@@ -1,6 +1,19 @@
 """The state tables as SQLAlchemy sees them; made by `cdc_assets/migrations`, compared with it by a test."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Integer, MetaData, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+)
 
 metadata = MetaData(schema="public")
 _Time = DateTime(timezone=True)
@@ -88,4 +101,33 @@ pipeline_events = Table(
     Column("cause", Text),
     Column("run_id", Text),
     Index("pipeline_events_pipeline_name_idx", "pipeline_name", "id"),
+)
+
+alert_memory = Table(
+    "alert_memory",
+    metadata,
+    Column("only_row", Boolean, primary_key=True),
+    Column("mark", BigInteger, nullable=False),
+    Column("memory", Text),
+    Column("updated_at", _Time, nullable=False),
+)
+
+alert_messages = Table(
+    "alert_messages",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", _Time, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("pipeline_name", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("next_try_at", _Time, nullable=False),
+    Column("sent_at", _Time),
+    Column("given_up_at", _Time),
+    Column("last_error", Text),
+    Index("alert_messages_channel_idx", "channel", "id"),
 )

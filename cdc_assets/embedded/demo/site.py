@@ -50,6 +50,7 @@ class Site:
                 update={
                     "pipelines_dir": demo / "pipelines",
                     "connections_file": demo / "connections.yaml",
+                    "alerts_file": demo / "alerts.yaml",
                     # The loads are small: what counts is how soon the servers are there.
                     "fast_start": True,
                 }

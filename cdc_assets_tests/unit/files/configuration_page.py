@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cdc_assets.adapters.definition_files.alerts import AlertsFile
 from cdc_assets.adapters.definition_files.schema import ConnectionEntry, PipelineFile
 from cdc_assets.settings import PREFIX, Settings
 
@@ -65,6 +66,7 @@ CHECKS = {
     "connect_plugins": "the Debezium PostgreSQL source and JDBC sink plugins are there",
     "connect_accepts": "Connect resolves the config providers and logs in to the source with them",
 }
+_ITEMS = {"tables": "[].", "channels": ".NAME."}
 _HEAD = """\
 # Configuration
 
@@ -112,6 +114,24 @@ options:
   load_streams: 4
 ```
 """
+_ALERTS = """
+## alerts.yaml
+
+Who is told of problems; without the file nobody is. A receiver's address is one
+[apprise](https://appriseit.com) address and a secret as a whole, so it is named like a password. What is told and when:
+[operations](operations.md#alerts). `./cdc alert test` sends a message to each channel.
+
+```yaml
+channels:
+  ops: {url: {env: OPS_MAIL_URL}}
+  pager:
+    url: {file: /run/secrets/pager_url}
+    alerts: [load_failed, cdc_failed, resync_required, run_died]
+    pipelines: [sales]
+degraded_minutes: 10
+links: {dagster: https://dagster.example.org, api: https://cdc.example.org}
+```
+"""
 _CHECKS = """
 ## What `./cdc check` looks at
 
@@ -132,6 +152,8 @@ def page() -> str:
         + _fields(ConnectionEntry)
         + _PIPELINE
         + _fields(PipelineFile)
+        + _ALERTS
+        + _fields(AlertsFile)
         + _CHECKS
         + "".join(f"| `{name}` | {meaning} |\n" for name, meaning in CHECKS.items())
     )
@@ -168,7 +190,7 @@ def _rows(model: type[BaseModel], prefix: str) -> list[str]:
         )
         rows.append(f"| `{key}` | {default} | {field.description} |\n")
         if inner is not None:
-            rows += _rows(inner, f"{key}[]." if name == "tables" else f"{key}.")
+            rows += _rows(inner, f"{key}{_ITEMS.get(name, '.')}")
     return rows
 
 

@@ -1,0 +1,40 @@
+"""The verbs about alerts: alert test."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from cdc_assets import wiring
+from cdc_assets.cli.rendering import print_json, terminal
+
+FAILED = 1
+app = typer.Typer(help="Alerts: try the receivers of alerts.yaml.", no_args_is_help=True)
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group."""
+    parent.add_typer(app, name="alert")
+
+
+@app.callback()
+def alert() -> None:
+    """Alerts: try the receivers of alerts.yaml."""
+
+
+@app.command("test")
+def try_channels(
+    channel: Annotated[str | None, typer.Argument(metavar="[CHANNEL]", help="One channel; all when left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send a test message to each channel of alerts.yaml; exit 1 when one does not take it."""
+    answers = wiring.try_channels(wiring.load_settings(), channel)
+    if as_json:
+        print_json([{"channel": name, "delivered": why is None, "error": why} for name, why in answers.items()])
+    else:
+        console = terminal()
+        for name, why in answers.items():
+            mark = ("ok  ", "green") if why is None else ("FAIL", "bold red")
+            console.print(Text.assemble(mark, f"  {name}: {why or 'the receiver took the message'}"), soft_wrap=True)
+    if any(answers.values()):
+        raise typer.Exit(FAILED)
