@@ -61,4 +61,5 @@ wanted="$(cksum <"$lock") $here"
 if [ "$(cat "$venv/.ready" 2>/dev/null)" != "$wanted" ]; then
     install
 fi
-exec "$venv/bin/python" "$venv/bin/cdc-assets" "$@"
+# -P: nothing in the directory it is called from is imported.
+exec "$venv/bin/python" -P -m cdc_assets.cli "$@"

@@ -1,5 +1,5 @@
-"""`python -m cdc_assets.cli`: the same as `cdc-assets`."""
+"""`python -m cdc_assets.cli`: what `./cdc` runs."""
 
-from cdc_assets.cli import main
+from cdc_assets.cli import SCRIPT, main
 
-main()
+main(SCRIPT)

@@ -9,7 +9,7 @@ from cdc_assets import wiring
 from cdc_assets.cli.rendering import print_json, terminal
 
 FAILED = 1
-app = typer.Typer(help="Alerts: try the receivers of alerts.yaml.", no_args_is_help=True)
+app = typer.Typer(help="Try the receivers of alerts: alert test.", no_args_is_help=True)
 
 
 def register(parent: typer.Typer) -> None:
@@ -19,7 +19,7 @@ def register(parent: typer.Typer) -> None:
 
 @app.callback()
 def alert() -> None:
-    """Alerts: try the receivers of alerts.yaml."""
+    """Try the receivers of alerts: alert test."""
 
 
 @app.command("test")

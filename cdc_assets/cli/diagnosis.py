@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from cdc_assets import wiring
+from cdc_assets.cli.names import Name
 from cdc_assets.cli.rendering import print_json, terminal
 
 
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def diagnose(
-    name: Annotated[str, typer.Argument(metavar="P", help="Pipeline: a file pipelines/P.yaml.")],
+    name: Name,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show all that is known of a pipeline: statuses, slots, lag, connectors, last events, settings. No secrets."""

@@ -1,17 +1,16 @@
 """The verbs `pause` and `resume`, of a pipeline and of a table."""
 
 from collections.abc import Callable
-from typing import Annotated
 
 import typer
 
 from cdc_assets import wiring
-from cdc_assets.cli.pipelines import AsJson, Name, NoWait, Timeout, follow_to_end, is_started, usable
+from cdc_assets.cli.names import Name, OneTable
+from cdc_assets.cli.pipelines import AsJson, NoWait, Timeout, follow_to_end, is_started, usable
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import TROUBLE, Intent, TableState
 
 _FLOWING = frozenset({TableState.CATCHING_UP, TableState.STREAMING})
-OneTable = Annotated[str | None, typer.Option("-t", "--table", metavar="T", help="One table, by its source name.")]
 
 
 def register(app: typer.Typer) -> None:

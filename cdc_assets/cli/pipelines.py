@@ -12,6 +12,8 @@ from tenacity import Retrying, retry_always, wait_fixed
 from cdc_assets import wiring
 from cdc_assets.cli import rendering
 from cdc_assets.cli.follow import LoadMeter, follow, shown
+from cdc_assets.cli.messages import print_failure
+from cdc_assets.cli.names import Name, SomeName
 from cdc_assets.model.errors import UnknownPipelineError
 from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
 from cdc_assets.model.pipeline_document import Json, pipeline_documents, record_document
@@ -28,11 +30,11 @@ _STARTED = frozenset({PipelineStatus.RUNNING, PipelineStatus.COMPLETED})
 _STOPPED = frozenset({PipelineStatus.STOPPED, PipelineStatus.NOT_STARTED})
 
 
-Name = Annotated[str, typer.Argument(metavar="P", help="Pipeline: a file pipelines/P.yaml.")]
-SomeName = Annotated[str | None, typer.Argument(metavar="[P]", help="One pipeline; all when left out.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it is accepted; ./cdc status shows the rest.")]
-Timeout = Annotated[float | None, typer.Option(min=0, help="Seconds to wait at most; the work itself goes on.")]
+Timeout = Annotated[
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Seconds to wait at most; the work itself goes on.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -214,7 +216,7 @@ def follow_to_end(
     if table is not None:
         row = record.table(table)
         if row.state in TROUBLE and row.intent is Intent.RUNNING:
-            rendering.print_failure(*rendering.split_sentence(row.last_error or f"table {table} is {row.state}"))
+            print_failure(*rendering.split_sentence(row.last_error or f"table {table} is {row.state}"))
             raise typer.Exit(FAILED)
     elif record.status is PipelineStatus.ERROR:
         _fail_with_cause(record)
@@ -223,7 +225,7 @@ def follow_to_end(
 def _fail_with_cause(record: PipelineRecord) -> None:
     tables = [f"{table.source_table}: {table.last_error}" for table in record.tables if table.last_error]
     sentence = record.last_error or "; ".join(tables) or f"pipeline {record.name} is in ERROR without a recorded cause"
-    rendering.print_failure(*rendering.split_sentence(sentence))
+    print_failure(*rendering.split_sentence(sentence))
     raise typer.Exit(FAILED)
 
 

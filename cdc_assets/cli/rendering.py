@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.cli.messages import print_failure
 from cdc_assets.model.pipeline_document import Json
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
 from cdc_assets.model.report import RemovalReport
@@ -41,18 +41,6 @@ def terminal() -> Console:
 def print_json(value: object) -> None:
     """Write one JSON value to the standard output."""
     typer.echo(json.dumps(value, indent=2))
-
-
-def print_error(error: CdcAssetsError) -> None:
-    """Write an error as two lines to the standard error output."""
-    print_failure(error.message, error.hint)
-
-
-def print_failure(message: str, fix: str) -> None:
-    """Write what went wrong and the way out to the standard error output."""
-    typer.echo(f"error: {message}", err=True)
-    if fix:
-        typer.echo(f"fix: {fix}", err=True)
 
 
 def split_sentence(sentence: str) -> tuple[str, str]:

@@ -1,26 +1,67 @@
-"""Composition root: which adapters stand behind the ports, and the operations that entry points call."""
+"""Composition root: which adapters stand behind the ports, and the operations that entry points call.
 
-from cdc_assets.wiring.alerts import alert_report, send_alerts, try_channels
-from cdc_assets.wiring.control import (
-    RunWish,
-    find_pipeline,
-    reconcile,
-    request_pause,
-    request_resume,
-    request_start,
-    request_stop,
-    request_table_pause,
-    request_table_resume,
-)
-from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
-from cdc_assets.wiring.diagnosis import diagnose
-from cdc_assets.wiring.health import observe_health
-from cdc_assets.wiring.inspection import check, plan, read_lag
-from cdc_assets.wiring.orchestrator import CurrentStack, current_stack, daemon_age, reload_code_location, require_daemon
-from cdc_assets.wiring.parts import load_definitions, load_settings, migrate, open_store
-from cdc_assets.wiring.removal import drop
-from cdc_assets.wiring.run import sync
-from cdc_assets.wiring.vital_signs import vital_signs
+An operation's module is loaded when the operation is first asked for: most commands need few of them, and all of them
+together take a second.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdc_assets.wiring.alerts import alert_report, send_alerts, try_channels
+    from cdc_assets.wiring.basics import load_definitions, load_settings, open_store
+    from cdc_assets.wiring.control import (
+        RunWish,
+        find_pipeline,
+        reconcile,
+        request_pause,
+        request_resume,
+        request_start,
+        request_stop,
+        request_table_pause,
+        request_table_resume,
+    )
+    from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
+    from cdc_assets.wiring.diagnosis import diagnose
+    from cdc_assets.wiring.health import observe_health
+    from cdc_assets.wiring.inspection import check, plan, read_lag
+    from cdc_assets.wiring.orchestrator import (
+        CurrentStack,
+        current_stack,
+        daemon_age,
+        reload_code_location,
+        require_daemon,
+    )
+    from cdc_assets.wiring.parts import migrate
+    from cdc_assets.wiring.removal import drop
+    from cdc_assets.wiring.run import sync
+    from cdc_assets.wiring.vitality import vital_signs
+
+_HOMES = {
+    "alerts": ("alert_report", "send_alerts", "try_channels"),
+    "basics": ("load_definitions", "load_settings", "open_store"),
+    "control": (
+        "RunWish",
+        "find_pipeline",
+        "reconcile",
+        "request_pause",
+        "request_resume",
+        "request_start",
+        "request_stop",
+        "request_table_pause",
+        "request_table_resume",
+    ),
+    "definitions": ("change_pipeline", "create_pipeline", "delete_pipeline"),
+    "diagnosis": ("diagnose",),
+    "health": ("observe_health",),
+    "inspection": ("check", "plan", "read_lag"),
+    "orchestrator": ("CurrentStack", "current_stack", "daemon_age", "reload_code_location", "require_daemon"),
+    "parts": ("migrate",),
+    "removal": ("drop",),
+    "run": ("sync",),
+    "vitality": ("vital_signs",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CurrentStack",
@@ -56,3 +97,11 @@ __all__ = [
     "try_channels",
     "vital_signs",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load an operation at its first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    return found

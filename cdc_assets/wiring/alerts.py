@@ -24,7 +24,7 @@ from cdc_assets.planning.alert_text import test_message
 from cdc_assets.planning.alerts import decide
 from cdc_assets.ports.alerts import AlertBook
 from cdc_assets.settings import Settings, inherited_environment
-from cdc_assets.wiring.parts import open_store
+from cdc_assets.wiring.basics import open_store
 
 Log = Callable[[str], None]
 _PATIENCE_SECONDS = 2.0

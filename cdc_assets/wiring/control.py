@@ -22,7 +22,8 @@ from cdc_assets.ports.runs import RunLookup
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.stages.stop import stop
-from cdc_assets.wiring.parts import load_definitions, open_store, stage_context
+from cdc_assets.wiring.basics import load_definitions, open_store
+from cdc_assets.wiring.parts import stage_context
 from cdc_assets.wiring.pauses import follow_table_intents, pause_idle, release_now
 
 _PAUSABLE = frozenset({TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED})

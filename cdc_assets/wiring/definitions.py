@@ -8,8 +8,8 @@ from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import PipelineStatus
 from cdc_assets.settings import Settings
+from cdc_assets.wiring.basics import load_definitions, open_store
 from cdc_assets.wiring.control import find_pipeline
-from cdc_assets.wiring.parts import load_definitions, open_store
 from cdc_assets.wiring.removal import drop
 
 _AT_REST = frozenset({PipelineStatus.NOT_STARTED, PipelineStatus.STOPPED, PipelineStatus.COMPLETED})

@@ -11,9 +11,10 @@ from cdc_assets.model.record import Event, PipelineRecord
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.alerts import alert_report
+from cdc_assets.wiring.basics import load_definitions, open_store
 from cdc_assets.wiring.inspection import read_lag
-from cdc_assets.wiring.parts import load_definitions, open_connect, open_source, open_store
-from cdc_assets.wiring.vital_signs import vital_signs
+from cdc_assets.wiring.parts import open_connect, open_source
+from cdc_assets.wiring.vitality import vital_signs
 
 _PATIENCE_SECONDS = 2
 _EVENTS_SHOWN = 30

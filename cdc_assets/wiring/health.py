@@ -12,7 +12,8 @@ from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.settings import Settings
 from cdc_assets.stages.health import check_health
 from cdc_assets.stages.observation import HealthContext
-from cdc_assets.wiring.parts import load_definitions, open_connect, open_kafka, open_source, open_store, open_target
+from cdc_assets.wiring.basics import load_definitions, open_store
+from cdc_assets.wiring.parts import open_connect, open_kafka, open_source, open_target
 
 # A look comes again in seconds: who does not answer now is shown as away.
 _PATIENCE_SECONDS = 2

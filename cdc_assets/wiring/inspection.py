@@ -12,16 +12,9 @@ from cdc_assets.stages.lag import Lag
 from cdc_assets.stages.lag import read_lag as lag
 from cdc_assets.stages.plan import plan as plan_start
 from cdc_assets.stages.preflight import Neighbours, preflight
+from cdc_assets.wiring.basics import load_definitions, open_store
 from cdc_assets.wiring.control import find_pipeline
-from cdc_assets.wiring.parts import (
-    connect_secrets,
-    load_definitions,
-    open_connect,
-    open_kafka,
-    open_source,
-    open_store,
-    open_target,
-)
+from cdc_assets.wiring.parts import connect_secrets, open_connect, open_kafka, open_source, open_target
 
 # Connect's first validation loads the plugin and logs in: seconds on a busy machine.
 _PATIENCE_SECONDS = 10

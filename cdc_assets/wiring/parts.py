@@ -1,21 +1,18 @@
 """The choice of adapters: which implementation stands behind each port, made from the settings."""
 
 from collections.abc import Callable
-from functools import cache
 
-from cdc_assets.adapters import definition_files
 from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets, RemoteConnectSecrets
 from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.adapters.kafka_connect import KafkaConnect
-from cdc_assets.adapters.pipeline_store import PostgresPipelineStore
 from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
 from cdc_assets.adapters.secret_reader import read_secret
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.migrations import migrate as migrate_database
-from cdc_assets.model.pipeline import Definitions, Endpoint, Pipeline, SecretReference
+from cdc_assets.model.pipeline import Endpoint, Pipeline, SecretReference
 from cdc_assets.model.report import LoadProgress
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.ports.store import Lease, PipelineStore
+from cdc_assets.ports.store import Lease
 from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.settings import Settings, inherited_environment
@@ -26,29 +23,9 @@ Log = Callable[[str], None]
 _NO_EPOCH = 0
 
 
-def load_settings() -> Settings:
-    """Read the settings in force; SettingsError names what cannot be used."""
-    return Settings.load()
-
-
-def load_definitions(settings: Settings) -> Definitions:
-    """Read every pipeline file; bad ones are listed, never raised."""
-    return definition_files.load(settings.pipelines_dir, settings.connections_file)
-
-
 def migrate(settings: Settings) -> None:
     """Bring the state database to the newest revision; StateDatabaseError when it does not answer."""
     migrate_database(settings.database_url)
-
-
-def open_store(settings: Settings) -> PipelineStore:
-    """The state database; one pool of sessions a process and URL."""
-    return _store(settings.database_url)
-
-
-@cache
-def _store(database_url: str) -> PostgresPipelineStore:
-    return PostgresPipelineStore(database_url)
 
 
 def open_connect(settings: Settings, *, patience_seconds: float = 60) -> ConnectCluster:

@@ -13,8 +13,9 @@ from cdc_assets.model.status import Intent
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.stages.remove import remove
+from cdc_assets.wiring.basics import load_definitions, open_store
 from cdc_assets.wiring.control import find_pipeline
-from cdc_assets.wiring.parts import load_definitions, open_store, stage_context
+from cdc_assets.wiring.parts import stage_context
 from cdc_assets.wiring.pipeline_log import pipeline_log
 
 # A running stage sees the wish to stop between chunks; a dead one's lease runs out by itself.

@@ -13,8 +13,9 @@ from cdc_assets.model.status import Intent
 from cdc_assets.ports.store import Lease, PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.stages.sync import sync as sync_stages
+from cdc_assets.wiring.basics import open_store
 from cdc_assets.wiring.inspection import preflight_checks
-from cdc_assets.wiring.parts import connect_secrets, open_store, stage_context
+from cdc_assets.wiring.parts import connect_secrets, stage_context
 from cdc_assets.wiring.pipeline_log import pipeline_log
 
 Log = Callable[[str], None]

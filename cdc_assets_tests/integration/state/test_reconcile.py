@@ -10,8 +10,8 @@ import pytest
 from cdc_assets.adapters.pipeline_store import PostgresPipelineStore
 from cdc_assets.model.errors import RunDiedError
 from cdc_assets.settings import Settings
+from cdc_assets.wiring.basics import open_store
 from cdc_assets.wiring.control import reconcile
-from cdc_assets.wiring.parts import open_store
 from cdc_assets_tests.integration.state.run_process import OK, run_process
 
 _CONNECTIONS = "app: {kind: postgres, host: db.example, port: 5432, user: cdc, password: {env: APP_PASSWORD}}\n"

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.settings import Settings
+from cdc_assets.wiring.basics import open_store
 from cdc_assets.wiring.orchestrator import require_daemon
-from cdc_assets.wiring.parts import open_connect, open_store
+from cdc_assets.wiring.parts import open_connect
 
 _PATIENCE_SECONDS = 2
 
