@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -43,6 +43,19 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def say(console: Console, line: Text, *, hanging: int = 0) -> None:
+    """Write one line; on a terminal that is narrower it goes on `hanging` columns from the left."""
+    if not console.is_terminal:
+        console.print(line, soft_wrap=True)
+        return
+    first, *rest = line.wrap(console, console.width) or [line]
+    console.print(first)
+    if rest:
+        left = Text(" ").join(rest)
+        for part in left.wrap(console, max(20, console.width - hanging)):
+            console.print(Text(" " * hanging) + part)
+
+
 def split_sentence(sentence: str) -> tuple[str, str]:
     """Part a recorded sentence into what happened and the way out."""
     what, _, fix = sentence.partition(". Fix: ")
@@ -77,7 +90,10 @@ def status_table(pipelines: Iterable[Json]) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for heading in ("PIPELINE", "STATUS", "FULL LOAD", "CDC", "ROWS", "TABLES"):
         is_number = heading == "ROWS"
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=heading != "TABLES")
+        # A name that does not fit goes on in the next line; cut, it would be no name.
+        is_whole = heading not in {"TABLES", "PIPELINE"}
+        justify: JustifyMethod = "right" if is_number else "left"
+        table.add_column(heading, justify=justify, no_wrap=is_whole, overflow="fold", min_width=8)
     errors: list[RenderableType] = []
     for pipeline in pipelines:
         states = Counter(str(each["state"]) for each in pipeline["tables"])
@@ -109,7 +125,8 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
     errors: list[RenderableType] = []
     for heading in ("TABLE", "TARGET", "STATE", "ROWS LOADED", "ABOUT"):
         is_number = heading in {"ROWS LOADED", "ABOUT"}
-        table.add_column(heading, justify="right" if is_number else "left", no_wrap=is_number or heading == "STATE")
+        justify: JustifyMethod = "right" if is_number else "left"
+        table.add_column(heading, justify=justify, no_wrap=is_number or heading == "STATE", overflow="fold")
     for each in pipeline["tables"]:
         table.add_row(
             Text(each["name"]),
@@ -138,9 +155,9 @@ def print_checks(console: Console, checks: Sequence[PreflightCheck], places: dic
         for check in (each for each in checks if each.pipeline == pipeline):
             mark, style = _MARKS[check.status]
             line = Text.assemble("  ", (mark, style), f"  {check.name:<24}  {check.what}")
-            console.print(line, soft_wrap=True)
+            say(console, line, hanging=8)
             if check.fix and check.status is not CheckStatus.PASS:
-                console.print(Text(f"        fix: {check.fix}"), soft_wrap=True)
+                say(console, Text(f"        fix: {check.fix}"), hanging=13)
     _print_scripts(console, checks, places)
     counts = Counter(check.status for check in checks)
     summary = (

@@ -27,6 +27,7 @@ class Home:
             **{name: value for name, value in inherited_environment().items() if not name.startswith("CDC_")},
             **{name: str(port) for name, port in self.ports.items()},
             "CDC_HOME": str(self.directory),
+            "CDC_ALERTS_FILE": str(self.directory / "alerts.yaml"),
             "CDC_FAST_START": "1",
         }
 

@@ -1,105 +1,29 @@
-"""Real receivers on this machine: an SMTP server and a webhook, and a state database with a pipeline in it."""
+"""Receivers on this machine, and a state database with a pipeline in it."""
 
-import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
 
 import psycopg
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from psycopg import sql
 
-from cdc_assets.embedded.server_process import free_port
 from cdc_assets.settings import Settings
 from cdc_assets.wiring import migrate, open_store
 from cdc_assets.wiring.alerts import open_alert_book
-
-TOKEN = "s3cr3t-t0k3n"
-PASSWORD = "planted-pw"
-
-
-@dataclass
-class Webhook:
-    """A web server that keeps what is posted to it; `status` is what it answers, `hold` makes it answer late."""
-
-    port: int
-    received: list[Mapping[str, Any]] = field(default_factory=list)
-    status: int = 200
-    hold: Event | None = None
-
-    @property
-    def url(self) -> str:
-        """Address for apprise, with a user, a password and a token in it."""
-        return f"json://hook:{PASSWORD}@127.0.0.1:{self.port}/{TOKEN}?cto=60&rto=60"
-
-    @property
-    def titles(self) -> list[str]:
-        """Titles of what was taken."""
-        return [str(each["title"]) for each in self.received]
+from cdc_assets_tests.services.receivers import Mailbox, Webhook, running_mailbox, running_webhook
 
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    port = free_port()
-    hook = Webhook(port)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if hook.hold is not None:
-                hook.hold.wait()
-            if hook.status == 200:
-                hook.received.append(content)
-            self.send_response(hook.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base's name
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield hook
-    if hook.hold is not None:
-        hook.hold.set()
-    server.shutdown()
-    server.server_close()
-
-
-@dataclass
-class Mailbox:
-    """An SMTP server that keeps the mails it took."""
-
-    port: int
-    mails: list[str] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        """Address for apprise."""
-        return f"mailto://127.0.0.1:{self.port}?from=cdc@example.org&to=ops@example.org&mode=insecure"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802  aiosmtpd's name
-        """Take a mail."""
-        del server, session
-        content = envelope.content
-        self.mails.append(content.decode() if isinstance(content, bytes) else str(content))
-        return "250 taken"
+    with running_webhook() as hook:
+        yield hook
 
 
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
-    box = Mailbox(free_port())
-    controller = Controller(box, hostname="127.0.0.1", port=box.port)
-    controller.start()
-    yield box
-    controller.stop()
+    with running_mailbox() as box:
+        yield box
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from cdc_assets.model.errors import DefinitionError
 from cdc_assets.model.status import Intent
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.alerts import open_alert_book
-from cdc_assets_tests.integration.alerts.conftest import PASSWORD, TOKEN, Mailbox, Webhook
 from cdc_assets_tests.integration.state.steps import STEPS, pipeline
+from cdc_assets_tests.services.receivers import PASSWORD, TOKEN, Mailbox, Webhook
 
 Configure = Callable[..., Settings]
 TROUBLE = {"other table fails", "load fails", "error recorded", "table error gone", "load goes on", "error gone"}

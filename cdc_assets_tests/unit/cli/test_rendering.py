@@ -1,0 +1,96 @@
+"""What is printed fits a terminal of 80 columns, and no name in it is cut."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from cdc_assets.cli.rendering import print_checks, print_plan, status_detail, status_table
+from cdc_assets.model.pipeline import Mode
+from cdc_assets.model.preflight import CheckStatus, PreflightCheck
+from cdc_assets.planning.start_plan import PlannedTable, StartPlan
+
+WIDTH = 80
+LONG = "p" + "_long" * 7 + "_name"
+TABLE = "t" + "_wide" * 12
+PIPELINE: dict[str, Any] = {
+    "name": LONG,
+    "mode": "full_load_and_cdc",
+    "status": "STOPPING",
+    "full_load_status": "IN_PROGRESS",
+    "cdc_status": "NOT_STARTED",
+    "last_error": f"target warehouse (db.example.org:5432/{LONG}) does not answer. Fix: start it, or correct the file",
+    "source": {"connection": "app", "database": LONG, "schema": "public"},
+    "target": {"connection": "warehouse", "database": LONG, "schema": "dbo"},
+    "tables": [
+        {
+            "name": TABLE,
+            "target_table": f"{TABLE}_copy",
+            "state": "RESYNC_REQUIRED",
+            "rows_loaded": 123_456_789,
+            "rows_estimated": 1_234_567_890,
+            "last_error": None,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def terminal() -> Console:
+    return Console(file=io.StringIO(), width=WIDTH, force_terminal=True, highlight=False, color_system=None)
+
+
+def shown(terminal: Console) -> list[str]:
+    assert isinstance(terminal.file, io.StringIO)
+    lines = terminal.file.getvalue().splitlines()
+    assert [line for line in lines if cell_len(line) > WIDTH] == []
+    assert "…" not in "".join(lines)
+    return lines
+
+
+def letters(lines: list[str]) -> str:
+    return "".join("".join(lines).split())
+
+
+def column(lines: list[str], heading: str) -> str:
+    """What stands below a heading, put together again."""
+    head = next(position for position, line in enumerate(lines) if heading in line)
+    begin = lines[head].index(heading)
+    return "".join(line[begin:].partition(" ")[0] for line in lines[head + 1 :])
+
+
+def test_the_list_of_pipelines(terminal: Console) -> None:
+    terminal.print(status_table([PIPELINE | {"last_error": None}]))
+    lines = shown(terminal)
+    assert column(lines, "PIPELINE") == LONG
+    for word in ("STOPPING", "IN_PROGRESS", "NOT_STARTED", "123,456,789"):
+        assert any(word in line for line in lines)
+
+
+def test_one_pipeline_with_its_tables(terminal: Console) -> None:
+    terminal.print(status_detail(PIPELINE, progress="12 MB of 24 MB"))
+    lines = shown(terminal)
+    for word in ("RESYNC_REQUIRED", "123,456,789", "1,234,567,890"):
+        assert any(word in line for line in lines)
+    assert column([line for line in lines if not line.startswith("target")], "TABLE").startswith(TABLE)
+
+
+def test_checks(terminal: Console) -> None:
+    check = PreflightCheck(
+        "source_session_limits", CheckStatus.FAIL, "sales", "word " * 40, f"ALTER ROLE {LONG} SET x; " + "word " * 40
+    )
+    print_checks(terminal, [check], {})
+    lines = shown(terminal)
+    assert sum("word" in line for line in lines) > 4
+    assert letters(lines).count("word") == 80
+
+
+def test_a_plan(terminal: Console) -> None:
+    table = PlannedTable(TABLE, f"{TABLE}_copy", 10**12, 10**9, ("foreign key orders_customer_fkey", "trigger audit"))
+    plan = StartPlan("sales", Mode.FULL_LOAD_ONLY, "app:shop.public", "dw:dw.dbo", (table,), (), {})
+    print_plan(terminal, plan)
+    text = letters(shown(terminal))
+    assert "1,000,000,000" in text
+    assert "trigger" in text
