@@ -14,7 +14,7 @@ from cdc_assets.cli import rendering
 from cdc_assets.cli.follow import LoadMeter, follow, shown
 from cdc_assets.cli.messages import print_failure
 from cdc_assets.cli.names import Name, SomeName
-from cdc_assets.model.errors import UnknownPipelineError
+from cdc_assets.model.errors import DefinitionError, UnknownPipelineError
 from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
 from cdc_assets.model.pipeline_document import Json, pipeline_documents, record_document
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
@@ -49,6 +49,7 @@ def check(name: SomeName = None, as_json: AsJson = False) -> None:
     definitions = wiring.load_definitions(settings)
     _require_known(settings, definitions, name)
     checks = [
+        *_alert_checks(settings),
         *(found for invalid in _chosen_invalid(definitions, name) for found in _invalid_checks(invalid)),
         *(found for pipeline in _chosen(definitions, name) for found in _checks(settings, pipeline)),
     ]
@@ -161,6 +162,15 @@ def _checks(settings: Settings, pipeline: Pipeline) -> Sequence[PreflightCheck]:
 def _invalid_checks(invalid: InvalidDefinition) -> Sequence[PreflightCheck]:
     parted = [rendering.split_sentence(problem) for problem in invalid.problems]
     return [PreflightCheck("definition_valid", CheckStatus.FAIL, invalid.name, what, fix) for what, fix in parted]
+
+
+def _alert_checks(settings: Settings) -> Sequence[PreflightCheck]:
+    """Return what is wrong with the alerts file: nobody is told of anything then, and no pipeline works the worse."""
+    try:
+        wiring.alert_rules(settings)
+    except DefinitionError as error:
+        return [PreflightCheck("alerts_valid", CheckStatus.WARN, "alerts", error.message, error.hint)]
+    return []
 
 
 def _places(definitions: Definitions) -> dict[tuple[str, str], str]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdc_assets.wiring.alerts import alert_report, send_alerts, try_channels
+    from cdc_assets.wiring.alerts import alert_report, alert_rules, send_alerts, try_channels
     from cdc_assets.wiring.basics import load_definitions, load_settings, open_store
     from cdc_assets.wiring.control import (
         RunWish,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cdc_assets.wiring.vitality import vital_signs
 
 _HOMES = {
-    "alerts": ("alert_report", "send_alerts", "try_channels"),
+    "alerts": ("alert_report", "alert_rules", "send_alerts", "try_channels"),
     "basics": ("load_definitions", "load_settings", "open_store"),
     "control": (
         "RunWish",
@@ -67,6 +67,7 @@ __all__ = [
     "CurrentStack",
     "RunWish",
     "alert_report",
+    "alert_rules",
     "change_pipeline",
     "check",
     "create_pipeline",

@@ -69,18 +69,20 @@ def send_alerts(settings: Settings, *, log: Log) -> str:
 def deliver(key: str, book: AlertBook, channels: Sequence[AlertChannel], *, log: Log) -> None:
     """Send what is due, to every channel at once; returns when all is sent, or after two seconds at most.
 
-    A channel whose thread is still at work from an earlier tick is left to it.
+    A channel whose thread is still at work from an earlier tick is left to it, and not waited for again.
     """
+    started: list[Thread] = []
     for channel in channels:
         busy = _busy.get((key, channel.name))
         if busy is None or not busy.is_alive():
             # Its end is not waited for at the end of the process: the message comes again.
             thread = Thread(target=_serve, args=(book, channel, log), name=f"alerts to {channel.name}", daemon=True)
             _busy[key, channel.name] = thread
+            started.append(thread)
             thread.start()
     until = monotonic() + _PATIENCE_SECONDS
-    for channel in channels:
-        _busy[key, channel.name].join(max(0.0, until - monotonic()))
+    for thread in started:
+        thread.join(max(0.0, until - monotonic()))
 
 
 def try_channels(settings: Settings, only: str | None = None) -> dict[str, str | None]:

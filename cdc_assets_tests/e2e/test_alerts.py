@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from cdc_assets_tests.e2e.conftest import Case
-from cdc_assets_tests.services.installation import wait_until
+from cdc_assets_tests.services.installation import database_name, wait_until
 from cdc_assets_tests.services.receivers import PASSWORD, TOKEN, Webhook, running_webhook
 
 _TABLES = ("orders", "scratch")
@@ -36,14 +36,12 @@ def test_a_finished_load_and_a_target_that_is_away_are_told(case: Case, webhook:
     wait_until(
         lambda: f"{case.name}: the full load has finished" in webhook.titles, what="news of the load", seconds=120
     )
-    with psycopg.connect(case.target_url, autocommit=True) as session:
-        database = session.info.dbname
+    database = database_name(case.target_url)
+    # From beside: nobody can lock a database that he is in.
+    with psycopg.connect(case.source_url, autocommit=True) as session:
         session.execute(f'ALTER DATABASE "{database}" ALLOW_CONNECTIONS false')
         try:
-            session.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
             wait_until(
                 lambda: f"{case.name}: changes do not arrive" in webhook.titles, what="the failure told", seconds=180
             )

@@ -60,7 +60,10 @@ class PostgresAlertBook:
             memory, mark, alerts = decide(
                 stored["memory"], stored["mark"], tuple(event_record(event) for event in events), stored["now"]
             )
-            connection.execute(update(alert_memory).values(memory=memory, mark=mark, updated_at=func.clock_timestamp()))
+            if memory != stored["memory"]:
+                connection.execute(
+                    update(alert_memory).values(memory=memory, mark=mark, updated_at=func.clock_timestamp())
+                )
             _tidy(connection, [channel.name for channel in channels])
             return sum(
                 _add(connection, channel.name, alert)

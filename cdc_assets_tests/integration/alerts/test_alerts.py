@@ -13,7 +13,9 @@ import pytest
 from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
 from cdc_assets import wiring
+from cdc_assets.cli.pipelines import _alert_checks
 from cdc_assets.model.errors import DefinitionError
+from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.status import Intent
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.alerts import open_alert_book
@@ -89,6 +91,20 @@ def test_a_finished_load_is_told_once_also_by_a_process_that_begins_later(
     wiring.alerts._book.cache_clear()
     tick(settings)
     assert webhook.titles == ["sales: the full load has finished"]
+
+
+def test_what_a_look_at_the_stream_found_is_told_and_of_an_unknown_pipeline_nothing_is_noted(
+    configure: Configure, webhook: Webhook
+) -> None:
+    settings = configure("failed_seconds: 3600", hook=webhook.url)
+    tick(settings)
+    walk(settings, FLOWING)
+    store = wiring.open_store(settings)
+    store.note("sales", "finding", None, "WAL_HELD", cause="the source keeps 9 GB. Fix: look")
+    store.note("nobody", "finding", None, "WAL_HELD", cause="the source keeps 9 GB. Fix: look")
+    assert store.events("nobody") == ()
+    tick(settings)
+    eventually(lambda: "sales: the source keeps much log" in webhook.titles)
 
 
 def test_history_from_before_the_first_look_is_not_told(configure: Configure, webhook: Webhook) -> None:
@@ -233,6 +249,15 @@ def test_without_a_file_nobody_is_told_and_nothing_is_recorded(configure: Config
     walk(settings, FAILED)
     assert "nobody is to be told" in tick(settings)
     assert "nobody is told" in str(wiring.diagnose(settings, "sales")["alerts"])
+
+
+def test_check_names_a_bad_file(configure: Configure) -> None:
+    settings = configure(hook="json://host")
+    settings.alerts_file.write_text("chanels: {}\n")
+    (found,) = _alert_checks(settings)
+    assert (found.name, found.status, "chanels" in found.what) == ("alerts_valid", CheckStatus.WARN, True)
+    settings.alerts_file.unlink()
+    assert _alert_checks(settings) == []
 
 
 @pytest.mark.parametrize(

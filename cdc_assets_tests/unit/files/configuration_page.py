@@ -16,6 +16,7 @@ from cdc_assets.settings import PREFIX, Settings
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 CHECKS = {
     "definition_valid": "the file can be used",
+    "alerts_valid": "`alerts.yaml` can be used; a warning, shown when it cannot",
     "target_is_source": "no table is its own target, however the server is named",
     "target_shared": "no other pipeline writes the same target table",
     "source_login": "our role can log in",
