@@ -1,6 +1,7 @@
 """The tables are made once, by whoever comes first, completely or not at all."""
 
 import re
+import secrets
 from enum import StrEnum
 
 import psycopg
@@ -123,6 +124,20 @@ def test_missing_rights_are_named(empty_url: str) -> None:
                 migrate(url)
         finally:
             session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+def test_a_role_that_owns_its_database_needs_no_more(postgres_url: str) -> None:
+    role = f"state_owner_{secrets.token_hex(4)}"
+    name = sql.Identifier(role)
+    with psycopg.connect(postgres_url, autocommit=True) as session:
+        session.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'throw-away'").format(name))
+        session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
+        try:
+            url = make_url(postgres_url).set(username=role, password="throw-away", database=role)
+            migrate(url.render_as_string(hide_password=False))
+        finally:
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+            session.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
 def test_a_database_of_a_newer_version_is_left_alone(empty_url: str) -> None:
