@@ -5,23 +5,28 @@ load, preflight and docs/types.md ask here.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
 from cdc_assets.dialects.postgres import quote, type_sql
 from cdc_assets.dialects.type_rules import (
+    NOT_IN_KEY,
     VARBIT_WITH_LENGTH,
     Exact,
     ExactUnless,
     Refused,
     Rule,
+    has_several_forms,
+    may_be_key,
     rules_of,
 )
-from cdc_assets.model.table import ColumnDefinition, ColumnType
+from cdc_assets.model.table import ColumnDefinition, ColumnType, TableDefinition
 
 _LENGTH = re.compile(r"\((\d+)\)")
 _LEAVE_OUT = "leave the column out (`columns: {exclude: [...]}`), or make it text on the source"
 _LOAD_ALONE = f"{_LEAVE_OUT}; mode full_load_only carries it"
+_OTHER_KEY = "leave the table out, or give it another primary key on the source; mode full_load_only carries it"
 
 
 class Verdict(StrEnum):
@@ -49,12 +54,17 @@ class TypeVerdict:
     remedy: str = ""
 
 
-def judge(column: ColumnDefinition, *, target_schema: str, captured: bool = True) -> TypeVerdict:
-    """Say how a column reaches the target; `captured`: through the stream as well, not by the load alone."""
+def judge(column: ColumnDefinition, *, target_schema: str, captured: bool = True, is_key: bool = False) -> TypeVerdict:
+    """Say how a column reaches the target.
+
+    `captured`: through the stream as well, not by the load alone; `is_key`: changes find their row by it.
+    """
     column_type = column.type
     target = type_sql(column_type, user_schema=target_schema)
     load, stream = _load_rule(column_type), _stream_rule(column_type)
     rule = _both(load, stream) if captured else load
+    if captured and is_key and not isinstance(rule, Refused) and not _may_be_key(column_type):
+        return TypeVerdict(target, Verdict.REFUSED, reason=NOT_IN_KEY.reason, remedy=_OTHER_KEY)
     match rule:
         case Exact():
             return TypeVerdict(target, Verdict.EXACT)
@@ -71,6 +81,21 @@ def judge(column: ColumnDefinition, *, target_schema: str, captured: bool = True
         case Refused():
             remedy = _LEAVE_OUT if isinstance(load, Refused) else _LOAD_ALONE
             return TypeVerdict(target, Verdict.REFUSED, reason=rule.reason, remedy=remedy)
+
+
+def has_key_of_several_forms(table: TableDefinition, key: Collection[str]) -> bool:
+    """Whether two rows of one key may follow each other whose keys are equal and not the same, such as 1.1 and 1.10.
+
+    A sink that merges events by key takes them for two rows, and may delete the later one with the earlier one's key.
+    """
+    return any(
+        column.name in key and has_several_forms(column.type.base, column.type.base_formatted)
+        for column in table.columns
+    )
+
+
+def _may_be_key(column_type: ColumnType) -> bool:
+    return column_type.base_category == "e" or may_be_key(column_type.base, column_type.base_formatted)
 
 
 def _load_rule(column_type: ColumnType) -> Rule:

@@ -122,6 +122,13 @@ _LOADED = frozenset(
         *("xid", "xid8", "cid", "tid", "pg_snapshot", "txid_snapshot", "int2vector", "oidvector", "refcursor"),
     ]
 )
+NOT_IN_KEY = Refused("the stream finds no row by a key of it")
+"""As part of a key: the sink stops at the first row to be deleted, because it compares with a value of another type."""
+REFUSED_IN_KEY = frozenset({"time", "bit(1)", "jsonb", "_varchar", "_bpchar", "_jsonb", "_oid"})
+"""Types, or declarations, that a stream carries and that no key may have."""
+SEVERAL_FORMS = frozenset({"numeric", "bpchar", "citext", "interval", "numrange", "float4", "float8"})
+"""Types with values that are equal and not the same; of numeric and bpchar without a declared length only."""
+
 # The server leaves the declaration out when it sends the value.
 _LOAD_UNLESS: Mapping[str, Rule] = {
     "xml": ExactUnless("{0}::text LIKE '<?xml%'", "documents with an XML declaration"),
@@ -168,3 +175,14 @@ EXTENSIONS: Mapping[str, TypeRules] = {
 def rules_of(base: str, base_schema: str) -> TypeRules | None:
     """Return the rules of a type below domains; None when nothing was measured of it."""
     return (BUILT_IN if base_schema == SYSTEM_SCHEMA else EXTENSIONS).get(base)
+
+
+def may_be_key(base: str, base_formatted: str) -> bool:
+    """Whether the stream finds rows by keys of a type below domains, which it carries as a value."""
+    return not {base, base_formatted} & REFUSED_IN_KEY
+
+
+def has_several_forms(base: str, base_formatted: str) -> bool:
+    """Whether two values may be equal and yet not the same, such as 1.1 and 1.10."""
+    has_one_form = base in {"numeric", "bpchar"} and "(" in base_formatted
+    return base in SEVERAL_FORMS and not has_one_form

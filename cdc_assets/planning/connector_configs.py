@@ -16,8 +16,12 @@ from cdc_assets.planning.names import MARKER_PREFIX, PipelineNames
 SOURCE_CLASS = "io.debezium.connector.postgresql.PostgresConnector"
 SINK_CLASS = "io.debezium.connector.jdbc.JdbcSinkConnector"
 _JSON = "org.apache.kafka.connect.json.JsonConverter"
+# A change of a key carries the old and the new one in headers. The worker's own converter guesses types from their
+# text, and a sink stops at a guess without a schema: a bracket in a key was enough.
+_HEADERS = "org.apache.kafka.connect.storage.StringConverter"
 LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
-"""What brokers and workers of the embedded stack take, and larger than what the preflight lets pass."""
+"""What the brokers of the embedded stack take, and every source connector's producer sends."""
+_LEFT_OUT = "column.exclude.list"
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
 _SINK_SESSION = (
@@ -100,12 +104,15 @@ def source_config(
         "heartbeat.action.query": f"SELECT pg_logical_emit_message(true,'{MARKER_PREFIX}','hb')",
         "message.prefix.exclude.list": MARKER_PREFIX,
         "poll.interval.ms": "20",
+        "header.converter": _HEADERS,
         "value.converter": _JSON,
         # Else NULL in a column with a default arrives as the default.
         "value.converter.replace.null.with.default": "false",
         "producer.override.linger.ms": "5",
         "producer.override.batch.size": "524288",
         "producer.override.compression.type": "lz4",
+        # Else the worker's own limit, 1 MiB unless it was told another, stops the stream at a larger row.
+        "producer.override.max.request.size": str(LARGEST_MESSAGE_BYTES),
         # All topics are made before the start; should one be deleted, what Connect makes instead keeps its records too.
         "topic.creation.default.replication.factor": "-1",
         "topic.creation.default.partitions": "1",
@@ -117,10 +124,16 @@ def source_config(
     keys = [f"{_pattern(table.name)}:{','.join(table.key)}" for table in tables if table.key]
     if keys:
         config["message.key.columns"] = ";".join(keys)
-    left_out = [f"{_pattern(table.name)}\\.{_escape(column)}" for table in tables for column in table.left_out]
+    left_out = [_column_pattern(table.name, column) for table in tables for column in table.left_out]
     if left_out:
-        config["column.exclude.list"] = ",".join(left_out)
+        config[_LEFT_OUT] = ",".join(left_out)
     return config
+
+
+def leaves_out(config: Mapping[str, str], table: TableName, column: str) -> bool:
+    """Whether a source connector with that configuration does not send the column."""
+    # No pattern has a comma of its own.
+    return _column_pattern(table, column) in config.get(_LEFT_OUT, "").split(",")
 
 
 def sink_config(
@@ -130,17 +143,18 @@ def sink_config(
     *,
     name: str,
     topic: str,
-    has_other_unique_index: bool,
+    keeps_events_apart: bool,
 ) -> Mapping[str, str]:
     """Configure the sink connector of one table.
 
-    `has_other_unique_index`: the target table has a unique index besides its key; merging events by key would break it.
+    `keeps_events_apart`: events must be applied one by one in their order, not merged by key, because the target table
+    has a unique index besides its key, or its key has values that are equal and not the same.
     """
     return {
         "connector.class": SINK_CLASS,
         "tasks.max": "1",
         "topics": topic,
-        "connection.url": _jdbc_url(target, application=sink_application(name), rewrites=not has_other_unique_index),
+        "connection.url": _jdbc_url(target, application=sink_application(name), rewrites=not keeps_events_apart),
         "connection.username": credentials.user,
         "connection.password": credentials.password,
         "connection.pool.min_size": "1",
@@ -154,10 +168,11 @@ def sink_config(
         "truncate.enabled": "true",
         "primary.key.mode": "record_key",
         "schema.evolution": "none",
-        "use.reduction.buffer": "false" if has_other_unique_index else "true",
+        "use.reduction.buffer": "false" if keeps_events_apart else "true",
         "flush.max.retries": "20",
         "flush.retry.delay.ms": "2000",
         "errors.tolerance": "none",
+        "header.converter": _HEADERS,
         "value.converter": _JSON,
         "value.converter.replace.null.with.default": "false",
         # A gap in the topic is then a failed task, never a silent skip.
@@ -188,6 +203,10 @@ def unusable_target_names(names: Sequence[str]) -> tuple[str, ...]:
 def _pattern(table: TableName) -> str:
     """A regular expression for exactly this table; Debezium ignores case unless told."""
     return f"(?-i){_escape(table.schema)}\\.{_escape(table.name)}"
+
+
+def _column_pattern(table: TableName, column: str) -> str:
+    return f"{_pattern(table)}\\.{_escape(column)}"
 
 
 def _escape(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
+from cdc_assets.dialects.type_registry import has_key_of_several_forms
 from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.errors import CdcAssetsError, ConnectorError, ConnectorGapError, NotFlowingError, WaitTimeoutError
 from cdc_assets.model.marker import Marker
@@ -41,10 +42,10 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
     outcomes: dict[str, TableOutcome] = {}
     ready = [table for table in _selected(context, tables) if _is_ready(context, table)]
     reports = context.connect.reports() if ready else {}
-    uniques = _other_unique_indexes(context, ready)
+    apart = _kept_apart(context, ready)
     for table in ready:
         try:
-            _ensure_sink(context, table, reports, secrets, has_other_unique_index=uniques[table.source_table])
+            _ensure_sink(context, table, reports, secrets, keeps_events_apart=apart[table.source_table])
             outcomes[table.source_table] = TableOutcome()
         except ConnectorGapError as error:
             context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
@@ -85,7 +86,8 @@ def _is_ready(context: StageContext, table: TableRecord) -> bool:
     return table.state in ready and table.intent is Intent.RUNNING
 
 
-def _other_unique_indexes(context: StageContext, tables: Sequence[TableRecord]) -> Mapping[str, bool]:
+def _kept_apart(context: StageContext, tables: Sequence[TableRecord]) -> Mapping[str, bool]:
+    """Say of each table whether its events must be applied one by one; merged by key, some would be lost."""
     mappings = {table.source_table: context.pipeline.mapping(table.source_table) for table in tables}
     definitions = context.target.describe([mapping.target for mapping in mappings.values()])
     found = {}
@@ -95,10 +97,10 @@ def _other_unique_indexes(context: StageContext, tables: Sequence[TableRecord]) 
             raise ConnectorError(
                 f"target table {mapping.target} is gone", hint="./cdc drop the pipeline and start it anew", table=table
             )
+        key = set(mapping.key or definition.primary_key)
         found[table] = any(
-            index.is_unique and set(index.columns) != set(mapping.key or definition.primary_key)
-            for index in definition.indexes
-        )
+            index.is_unique and set(index.columns) != key for index in definition.indexes
+        ) or has_key_of_several_forms(definition, key)
     return found
 
 
@@ -108,7 +110,7 @@ def _ensure_sink(
     reports: Mapping[str, ConnectorReport],
     secrets: ConnectSecrets,
     *,
-    has_other_unique_index: bool,
+    keeps_events_apart: bool,
 ) -> None:
     name, topic = table.sink_connector_name, table.topic
     if name is None or topic is None:
@@ -120,7 +122,7 @@ def _ensure_sink(
         secrets.ensure(context.pipeline.target.connection),
         name=name,
         topic=topic,
-        has_other_unique_index=has_other_unique_index,
+        keeps_events_apart=keeps_events_apart,
     )
     context.lease.check()
     if name in reports and reports[name].says_running and context.connect.config(name) == config:

@@ -6,6 +6,7 @@ stands for it.
 
 from collections.abc import Mapping
 
+from cdc_assets.dialects.type_registry import has_key_of_several_forms
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
@@ -96,12 +97,13 @@ def _connectors(
     configs = {names.source_connector: source_config(pipeline, names, captured, source_credentials)}
     for position, mapping in enumerate(pipeline.tables):
         sink = names.sink_connector(position, mapping)
+        definition = definitions.get(mapping.source)
         configs[sink] = sink_config(
             mapping,
             pipeline.target,
             target_credentials,
             name=sink,
             topic=names.topic(mapping.source),
-            has_other_unique_index=False,
+            keeps_events_apart=has_key_of_several_forms(definition, definition.key(mapping)) if definition else False,
         )
     return configs

@@ -105,7 +105,7 @@ def _column(
     definition: TableDefinition, column: ColumnDefinition, *, schema: str, captured: bool, is_key: bool
 ) -> TargetColumn:
     table = definition.name.name
-    verdict = judge(column, target_schema=schema, captured=captured)
+    verdict = judge(column, target_schema=schema, captured=captured, is_key=is_key)
     if verdict.verdict is Verdict.REFUSED and not column.generated:
         raise SchemaCreationError(
             f"column {column.name} of {definition.name} has type {column.type.formatted}, which is not carried: "

@@ -96,7 +96,7 @@ class Stream:
             login,
             name=sink,
             topic=self.sinks[sink],
-            has_other_unique_index=False,
+            keeps_events_apart=False,
         )
 
     def start_sinks(self) -> None:

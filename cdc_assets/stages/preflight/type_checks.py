@@ -32,7 +32,14 @@ def read_columns(
             continue
         judged = [
             ColumnFact(
-                table.name, column, judge(column, target_schema=pipeline.target.schema, captured=pipeline.mode.captures)
+                table.name,
+                column,
+                judge(
+                    column,
+                    target_schema=pipeline.target.schema,
+                    captured=pipeline.mode.captures,
+                    is_key=column.name in table.key(mapping),
+                ),
             )
             for column in table.copied_columns(mapping)
         ]

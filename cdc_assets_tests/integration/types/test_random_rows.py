@@ -1,7 +1,5 @@
 """Random tables and rows arrive through a load, with PostgreSQL as the oracle of what a value is."""
 
-from collections.abc import Mapping
-
 import psycopg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,42 +8,14 @@ from psycopg import sql
 from cdc_assets.model.pipeline import Mode
 from cdc_assets_tests.integration.load.bench import LoadBench
 from cdc_assets_tests.integration.types import zoo
-
-_CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-_TEXTS = st.text(_CHARACTERS, max_size=40)
-_NUMBERS = st.decimals(places=6, min_value=-(10**20), max_value=10**20).map(str)
-_VALUES: Mapping[str, st.SearchStrategy[str]] = {
-    "text": _TEXTS,
-    "varchar(12)": _TEXTS.map(lambda text: text[:12]),
-    "bytea": st.binary(max_size=60).map(lambda octets: "\\x" + octets.hex()),
-    "smallint": st.integers(-(2**15), 2**15 - 1).map(str),
-    "bigint": st.integers(-(2**63), 2**63 - 1).map(str),
-    "numeric": st.one_of(_NUMBERS, st.sampled_from(["NaN", "Infinity", "1.10", "1.1"])),
-    "numeric(12,3)": st.decimals(places=3, min_value=-(10**8), max_value=10**8).map(str),
-    "real": st.floats(width=32).map(repr),
-    "double precision": st.floats().map(repr),
-    "boolean": st.booleans().map(str),
-    "date": st.dates().map(str),
-    "timestamp": st.datetimes().map(str),
-    "timestamptz": st.datetimes().map(lambda time: f"{time}+05:30"),
-    "timetz": st.times().map(lambda time: f"{time}-03"),
-    "interval": st.timedeltas().map(lambda time: f"{time.days} days {time.seconds}.{time.microseconds:06} sec"),
-    "uuid": st.uuids().map(str),
-    "inet": st.ip_addresses().map(str),
-    "varbit": st.text("01", max_size=30),
-    "integer[]": st.lists(st.one_of(st.integers(-(2**31), 2**31 - 1).map(str), st.just("NULL"))).map(
-        lambda some: "{" + ",".join(some) + "}"
-    ),
-    "numrange": st.tuples(_NUMBERS, _NUMBERS).map(lambda pair: f"[{pair[0]},{pair[1]})"),
-    "mood": st.sampled_from(["sad", "it's", 'ü"x']),
-}
+from cdc_assets_tests.integration.types.randoms import VALUES
 
 
 @st.composite
 def _tables(draw: st.DrawFn) -> tuple[list[str], list[list[str | None]]]:
     """The types of some columns, and rows of them."""
-    types = draw(st.lists(st.sampled_from(sorted(_VALUES)), min_size=1, max_size=8))
-    row = st.tuples(*(st.none() | _VALUES[declared] for declared in types)).map(list)
+    types = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=8))
+    row = st.tuples(*(st.none() | VALUES[declared] for declared in types)).map(list)
     return types, draw(st.lists(row, max_size=25))
 
 

@@ -6,18 +6,17 @@ the registry calls exact and that is not there fails here.
 
 import psycopg
 from psycopg import sql
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from cdc_assets.adapters.postgres import PostgresSource
-from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.dialects.type_registry import Verdict
 from cdc_assets.dialects.type_rules import BUILT_IN, EXTENSIONS, Refused
-from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.stages.preflight.facts import ColumnFact
-from cdc_assets.stages.preflight.type_checks import read_columns
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.integration.types import zoo
-from cdc_assets_tests.services.servers import PASSWORD
+from cdc_assets_tests.integration.types.equality import (
+    assert_nothing_inexact,
+    differences,
+    judged_columns,
+    wait_until_equal,
+)
 
 _INSERTED, _UPDATED = 1000, 2000
 
@@ -34,11 +33,11 @@ def test_every_type_arrives_by_load_by_insert_and_by_update(stream_bench: Stream
         bench.source(f"INSERT INTO {table} (id) SELECT {_UPDATED} + g FROM generate_series(1, {zoo.edges(values)}) g")
         _nullify(bench, table, values)
     pipeline = bench.pipeline(*zoo.FAMILIES)
-    _assert_nothing_inexact(pipeline)
+    assert_nothing_inexact(pipeline)
 
     bench.sync(pipeline)
     for table in zoo.FAMILIES:
-        assert _differences(bench, table) == [], "after the load"
+        assert differences(bench, table) == [], "after the load"
 
     zoo.fill(source, zoo.FAMILIES, first_id=_INSERTED)
     for table, values in zoo.FAMILIES.items():
@@ -50,7 +49,7 @@ def test_every_type_arrives_by_load_by_insert_and_by_update(stream_bench: Stream
                     sql.Identifier(table), changes, sql.Literal(_UPDATED)
                 )
             )
-    _wait_until_equal(bench, *zoo.FAMILIES)
+    wait_until_equal(bench, *zoo.FAMILIES)
     for table, values in zoo.FAMILIES.items():
         there = zoo.rows(target, "dbo", table)
         number = zoo.edges(values)
@@ -61,7 +60,7 @@ def test_every_type_arrives_by_load_by_insert_and_by_update(stream_bench: Stream
 
 def test_every_type_let_into_a_stream_is_among_the_values(stream_bench: StreamBench) -> None:
     zoo.create(stream_bench.databases.source_url, zoo.FAMILIES)
-    facts = _columns(stream_bench.pipeline(*zoo.FAMILIES))
+    facts = judged_columns(stream_bench.pipeline(*zoo.FAMILIES))
 
     let_in = {name for name, rules in {**BUILT_IN, **EXTENSIONS}.items() if not isinstance(rules.stream, Refused)}
     assert let_in - {fact.column.type.base for fact in facts} == set()
@@ -81,47 +80,3 @@ def test_every_type_of_the_server_is_decided(stream_bench: StreamBench) -> None:
 def _nullify(bench: StreamBench, table: str, values: zoo.Values) -> None:
     nulls = ", ".join(f"c{number} = NULL" for number in range(len(values)))
     bench.source(f"UPDATE {table} SET {nulls} WHERE id > {_UPDATED}")
-
-
-def _columns(pipeline: Pipeline) -> tuple[ColumnFact, ...]:
-    source = PostgresSource(pipeline.source, password=PASSWORD, pipeline=pipeline.name, epoch=0, clock=SystemClock())
-    tables = source.describe([mapping.source for mapping in pipeline.tables])
-    return read_columns(pipeline, source, tables, None)
-
-
-def _assert_nothing_inexact(pipeline: Pipeline) -> None:
-    for fact in _columns(pipeline):
-        if fact.column.name != "id":
-            assert fact.verdict.verdict is not Verdict.REFUSED, fact
-            assert fact.inexact_rows == 0, fact
-
-
-def _differences(bench: StreamBench, table: str) -> list[str]:
-    """Each value that differs, by type."""
-    names = zoo.column_types(bench.databases.source_url, table)
-    wanted = zoo.rows(bench.databases.source_url, "public", table)
-    present = zoo.rows(bench.databases.target_url, "dbo", table)
-    found = [f"row {row} of {table} is in one side only" for row in wanted.keys() ^ present.keys()]
-    columns = [name for name in names if name != "id"]
-    for row in sorted(wanted.keys() & present.keys()):
-        for column, value, arrived in zip(columns, wanted[row], present[row], strict=True):
-            if value != arrived:
-                found.append(f"{names[column]} in row {row}: {value[:60]} arrived as {arrived[:60]}")
-    return found
-
-
-def _wait_until_equal(bench: StreamBench, *tables: str) -> None:
-    """Wait until nothing differs; what still differs, or why a connector stopped, is the failure."""
-
-    def look() -> list[str]:
-        failures = [f"{name}: {report.failure}" for name, report in bench.connect.reports().items() if report.failure]
-        assert failures == []
-        return [difference for table in tables for difference in _differences(bench, table)]
-
-    waiting = Retrying(
-        stop=stop_after_delay(120),
-        wait=wait_fixed(0.5),
-        retry=retry_if_result(bool),
-        retry_error_callback=lambda state: state.outcome and state.outcome.result(),
-    )
-    assert waiting(look) == []

@@ -2,12 +2,14 @@
 
 import pytest
 
-from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
-from cdc_assets.model.table import ColumnDefinition, ColumnType
+from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, has_key_of_several_forms, judge
+from cdc_assets.model.table import ColumnDefinition, ColumnType, TableDefinition, TableName
 from cdc_assets_tests.unit.dialects.types_page import PAGE, render
 
 
-def _judge(base: str, formatted: str = "", *, captured: bool = True, **more: object) -> TypeVerdict:
+def _judge(
+    base: str, formatted: str = "", *, captured: bool = True, is_key: bool = False, **more: object
+) -> TypeVerdict:
     schema = str(more.pop("schema", "pg_catalog"))
     shown = formatted or base
     column_type = ColumnType(
@@ -21,7 +23,8 @@ def _judge(base: str, formatted: str = "", *, captured: bool = True, **more: obj
         base_formatted=str(more.pop("base_formatted", shown)),
         **more,  # type: ignore[arg-type]
     )
-    return judge(ColumnDefinition('a "c', column_type, nullable=True), target_schema="dbo", captured=captured)
+    column = ColumnDefinition('a "c', column_type, nullable=True)
+    return judge(column, target_schema="dbo", captured=captured, is_key=is_key)
 
 
 @pytest.mark.parametrize("base", ["int4", "text", "jsonb", "bit", "tstzrange", "money", "inet"])
@@ -108,6 +111,47 @@ def test_a_domain_becomes_what_is_below_it() -> None:
     verdict = _judge("numeric", "public.price", category="d", base_formatted="numeric(10,2)")
 
     assert verdict == TypeVerdict("numeric(10,2)", Verdict.EXACT)
+
+
+@pytest.mark.parametrize(
+    ("base", "formatted"),
+    [("time", "time without time zone"), ("bit", "bit(1)"), ("jsonb", "jsonb"), ("_varchar", "character varying[]")],
+)
+def test_what_finds_no_row_is_refused_in_a_key_alone(base: str, formatted: str) -> None:
+    refused = _judge(base, formatted, is_key=True)
+
+    assert refused.verdict is Verdict.REFUSED
+    assert "no row by a key of it" in refused.reason
+    assert "another primary key" in refused.remedy
+    assert _judge(base, formatted).verdict is not Verdict.REFUSED
+    assert _judge(base, formatted, is_key=True, captured=False).verdict is Verdict.EXACT
+
+
+def test_what_finds_its_row_may_be_a_key() -> None:
+    for base, formatted in (("int4", "integer"), ("bit", "bit(3)"), ("_int4", "integer[]"), ("timestamp", "timestamp")):
+        assert _judge(base, formatted, is_key=True).verdict is not Verdict.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("base", "formatted", "expected"),
+    [
+        ("numeric", "numeric", True),
+        ("numeric", "numeric(10,2)", False),
+        ("citext", "public.citext", True),
+        ("interval", "interval", True),
+        ("interval", "interval(0)", True),
+        ("bpchar", "bpchar", True),
+        ("bpchar", "character(5)", False),
+        ("numrange", "numrange", True),
+        ("text", "text", False),
+    ],
+)
+def test_keys_whose_values_may_be_equal_and_not_the_same(base: str, formatted: str, *, expected: bool) -> None:
+    kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
+    columns = (ColumnDefinition("k", kind, nullable=False), ColumnDefinition("v", kind, nullable=True))
+    table = TableDefinition(TableName("dbo", "t"), "r", 1, columns, ("k",))
+    assert has_key_of_several_forms(table, {"k"}) is expected
+    assert not has_key_of_several_forms(table, {"another"})
 
 
 def test_a_composite_says_why() -> None:

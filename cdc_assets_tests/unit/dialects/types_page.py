@@ -4,10 +4,11 @@
 """
 
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
-from cdc_assets.dialects.type_rules import BUILT_IN, EXTENSIONS
+from cdc_assets.dialects.type_rules import BUILT_IN, EXTENSIONS, REFUSED_IN_KEY, SEVERAL_FORMS
 from cdc_assets.model.table import ColumnDefinition, ColumnType
 
 PAGE = Path(__file__).parents[3] / "docs" / "types.md"
@@ -34,6 +35,10 @@ after a load, an insert and an update through the whole stack, at the edges of e
 |---|---|---|
 """
 _REST = """
+- **In a key**, the primary key or the `key` of the file, a stream carries all of these but {refused}: the sink would
+  stop at the first row to be deleted. Such a table is refused by name; `full_load_only` takes it. Where two values may
+  be equal and not the same ({forms}; not with a declared precision or length), the sink applies events one by one
+  instead of merged, which is slower.
 - **Enums** are made in the target's schema when they are missing, with the source's labels. **Domains** become the type
   below them, which decides: their CHECKs, as all CHECKs, stay with the source.
 - **Extensions** (citext, hstore, ltree) must be in the target as well.
@@ -60,7 +65,16 @@ def render() -> str:
     for formatted, base in (("numeric(p, s)", "numeric"), ("varbit(n)", "varbit")):
         _sort_in(groups, base, formatted=formatted)
     lines = [f"| {', '.join(names)} | {alone} | {stream} |" for (alone, stream), names in groups.items()]
-    return _INTRODUCTION + "\n".join(sorted(lines)) + "\n" + _REST
+    return (
+        _INTRODUCTION
+        + "\n".join(sorted(lines))
+        + "\n"
+        + _REST.format(refused=_listed(REFUSED_IN_KEY), forms=_listed(SEVERAL_FORMS))
+    )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(map(_shown, names)))
 
 
 def _sort_in(

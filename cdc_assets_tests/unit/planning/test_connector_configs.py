@@ -146,7 +146,7 @@ def _sink(name: str, *, unique: bool = False, **changes: object) -> dict[str, st
             CREDENTIALS,
             name="cdc_shop_1_abc123_sink_0_t",
             topic="cdc_shop_1_abc123.public.t",
-            has_other_unique_index=unique,
+            keeps_events_apart=unique,
         )
     )
 
