@@ -22,6 +22,8 @@ from cdc_assets.planning.names import consumer_group
 _HEARTBEAT_RETENTION_MS = 3_600_000
 _Result = TypeVar("_Result")
 _ABSENT = {ClientError.UNKNOWN_TOPIC_OR_PART, ClientError.GROUP_ID_NOT_FOUND}
+_NOT_TOLD = {ClientError.CLUSTER_AUTHORIZATION_FAILED, ClientError.TOPIC_AUTHORIZATION_FAILED}
+_MESSAGE_LIMIT = "message.max.bytes"
 # Records may go only by our own hand: never by age or size, never by key.
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
@@ -89,6 +91,18 @@ class Kafka:
                 offsets = [] if group is None else [partition.offset for partition in group.topic_partitions]
                 found[sink] = max((offset for offset in offsets if offset >= 0), default=None)
         return found
+
+    def largest_message(self) -> int | None:
+        """The smallest `message.max.bytes` of the brokers, compressed as the producer sends it."""
+        brokers = self._call(lambda: self._admin.list_topics(timeout=self._timeout)).brokers
+        resources = [ConfigResource(ResourceType.BROKER, str(number)) for number in brokers]
+        sizes = []
+        for future in self._admin.describe_configs(resources, request_timeout=self._timeout).values():
+            entries = self._result(future, "the brokers' settings are not known", tolerated=_NOT_TOLD)
+            if entries is None or entries[_MESSAGE_LIMIT].value is None:
+                return None
+            sizes.append(int(entries[_MESSAGE_LIMIT].value))
+        return min(sizes, default=None)
 
     def delete_topics(self, topics: Sequence[str]) -> None:
         """Make the topics absent and wait until the cluster says so."""

@@ -16,6 +16,8 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::te
     c.relpersistence::text AS persistence, pg_get_userbyid(c.relowner) AS owner,
     pg_has_role(c.relowner, 'USAGE') AS is_owned_by_us, row_security_active(c.oid) AS has_row_security,
     has_table_privilege(c.oid, 'SELECT') AS is_selectable,
+    has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE')
+        AND has_table_privilege(c.oid, 'DELETE') AND has_table_privilege(c.oid, 'TRUNCATE') AS is_writable,
     CASE c.relkind WHEN 'p' THEN (SELECT sum(greatest(l.reltuples, 0))
         FROM pg_partition_tree(c.oid) AS p JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf)
         ELSE c.reltuples END::float8 AS row_estimate,
@@ -33,7 +35,7 @@ SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind::te
     (SELECT jsonb_agg(f.conname ORDER BY f.conname) FROM pg_constraint f
         WHERE f.conrelid = c.oid AND f.contype = 'f') AS foreign_keys,
     (SELECT jsonb_agg(t.tgname ORDER BY t.tgname) FROM pg_trigger t
-        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS triggers,
+        WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A')) AS triggers,
     (SELECT jsonb_agg(DISTINCT d.dependent) FROM (
         SELECT pg_describe_object('pg_class'::regclass, v.ev_class, 0) AS dependent
             FROM pg_depend p JOIN pg_rewrite v ON v.oid = p.objid
@@ -143,6 +145,7 @@ def _table(row: Row, columns: Sequence[ColumnDefinition], indexes: Sequence[Inde
         persistence=next((leaf["persistence"] for leaf in leaves if leaf["persistence"] != "p"), row["persistence"]),
         owner=row["owner"],
         is_owned_by_us=row["is_owned_by_us"] and all(leaf["owned"] for leaf in leaves),
+        is_writable=row["is_writable"],
         is_selectable=row["is_selectable"] and all(leaf["selectable"] for leaf in leaves),
         has_row_security=row["has_row_security"] or any(leaf["filtered"] for leaf in leaves),
         has_inheritance=row["has_inheritance"],

@@ -105,6 +105,7 @@ class TableDefinition:
     `kind` is `pg_class.relkind`: r ordinary, p partitioned, v view, m materialized view, f foreign, and what else may
     have taken a table's name: S sequence, c composite type, i or I index. `leaves` are the tables that hold rows:
     itself, or every leaf partition; `size_bytes` counts TOAST, `row_estimate` is the planner's (-1 unknown).
+    `is_writable`: we may insert, update, delete and truncate. `triggers` are those that fire for us.
     """
 
     name: TableName
@@ -118,6 +119,7 @@ class TableDefinition:
     owner: str = ""
     is_owned_by_us: bool = False
     is_selectable: bool = True
+    is_writable: bool = True
     has_row_security: bool = False
     has_inheritance: bool = False
     primary_key_deferrable: bool = False

@@ -93,6 +93,12 @@ class KafkaCluster(Protocol):
     def committed(self, sinks: Mapping[str, str]) -> Mapping[str, int | None]:
         """Up to which record each sink (`sinks`: connector -> topic) has applied; None before its first commit."""
 
+    def largest_message(self) -> int | None:
+        """The bytes of the largest message that every broker takes into a new topic; None when we may not ask.
+
+        `replica.fetch.max.bytes` and the consumers' limits are none: one message is fetched however large it is.
+        """
+
     def delete_topics(self, topics: Sequence[str]) -> None:
         """Make the topics absent."""
 

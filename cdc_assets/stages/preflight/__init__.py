@@ -2,7 +2,7 @@
 
 Called by `check` and by every run before its first step. The checks are pure functions of facts that `gather` reads
 once, in sessions that
-only read. Known gaps: a row that grows large after the start, and the limits of a Kafka of one's own, are not seen.
+only read. Known gap: a row that grows large after the start is not seen.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def judge(facts: PreflightFacts) -> tuple[PreflightCheck, ...]:
             check_source(facts, source, findings)
             if source.has_schema_usage:
                 check_tables(facts.pipeline, source, findings)
-                check_excluded(facts.pipeline, source, findings)
+                check_excluded(facts, source, findings)
                 check_types(facts.pipeline, source, findings)
                 check_rows(facts, source, findings)
         case SourceLockedError() as error:

@@ -78,24 +78,29 @@ class TargetFacts:
 
 @dataclass(frozen=True, slots=True)
 class ConnectFacts:
-    """What the Connect cluster offers, and what its own validation says of the source connector (None: not asked)."""
+    """What the Connect cluster offers, and what its own validation says of the source connector (None: not asked).
+
+    `source_config`: how this pipeline's source connector is configured now, None when there is none.
+    """
 
     plugins: tuple[ConnectorPlugin, ...]
     problems: tuple[str, ...] | None = None
+    source_config: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaFacts:
-    """The topics that bear this pipeline's name."""
+    """The topics that bear this pipeline's name, and the largest message the brokers take (None: they do not tell)."""
 
     topics: tuple[str, ...] = ()
+    message_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightFacts:
     """Everything about one pipeline; an error stands where a side could not be reached.
 
-    `connect` and `kafka` are None for a pipeline that needs none; `kafka` has no facts but that it answers.
+    `connect` and `kafka` are None for a pipeline that needs none.
     `is_connect_configured`, `is_kafka_configured`: the address was set by the operator.
     """
 

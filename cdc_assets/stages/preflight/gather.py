@@ -60,7 +60,7 @@ def gather(
         record=record,
         source=source,
         target=_read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached)),
-        connect=_connect(pipeline, neighbours, is_source_reached=is_source_reached),
+        connect=_connect(pipeline, neighbours, record, is_source_reached=is_source_reached),
         kafka=_kafka(pipeline, neighbours),
         is_connect_configured=neighbours.is_connect_configured,
         is_kafka_configured=neighbours.is_kafka_configured,
@@ -123,7 +123,7 @@ def _holds_rows(target: TargetDatabase, table: TableDefinition) -> bool:
 
 
 def _connect(
-    pipeline: Pipeline, neighbours: Neighbours, *, is_source_reached: bool
+    pipeline: Pipeline, neighbours: Neighbours, record: PipelineRecord | None, *, is_source_reached: bool
 ) -> ConnectFacts | CdcAssetsError | None:
     connect, secrets = neighbours.connect, neighbours.secrets
     if not pipeline.mode.captures or connect is None:
@@ -131,18 +131,22 @@ def _connect(
     plugins = _read(connect.plugins)
     if isinstance(plugins, CdcAssetsError):
         return plugins
+    made = record.debezium_connector_name if record is not None else None
+    config = _read(lambda: connect.config(made)) if made is not None else None
+    if isinstance(config, CdcAssetsError):
+        return config
     # Connect logs in for real: with a source that is away it would only repeat that.
     if secrets is None or not is_source_reached or SOURCE_CLASS not in {plugin.class_name for plugin in plugins}:
-        return ConnectFacts(plugins)
+        return ConnectFacts(plugins, source_config=config)
     problems = _read(lambda: _validate(pipeline, neighbours.validator or connect, secrets))
-    return ConnectFacts(plugins, (str(problems),) if isinstance(problems, CdcAssetsError) else problems)
+    return ConnectFacts(plugins, (str(problems),) if isinstance(problems, CdcAssetsError) else problems, config)
 
 
 def _kafka(pipeline: Pipeline, neighbours: Neighbours) -> KafkaFacts | CdcAssetsError | None:
     kafka = neighbours.kafka
     if not pipeline.mode.captures or kafka is None:
         return None
-    return _read(lambda: KafkaFacts(kafka.topics_like(f"cdc_{pipeline.name}_")))
+    return _read(lambda: KafkaFacts(kafka.topics_like(f"cdc_{pipeline.name}_"), kafka.largest_message()))
 
 
 def _validate(pipeline: Pipeline, connect: ConnectCluster, secrets: ConnectSecrets) -> tuple[str, ...]:

@@ -8,8 +8,18 @@ from cdc_assets.stages.preflight.findings import Findings
 
 OLDEST_VERSION, AFTER_NEWEST_VERSION = 140000, 190000
 VERSIONS = "PostgreSQL 14 to 18 are supported"
-_DECODING_MENDED = {14: 140018, 15: 150013, 16: 160009, 17: 170005}
-"""The first minor versions whose logical decoding forgets no change beside DDL (release notes of May 2025)."""
+_FORGETS_NO_DDL = {14: 140018, 15: 150013, 16: 160009, 17: 170005}
+"""Since when decoding sees DDL that runs beside a transaction.
+
+Release notes of 17.5 and its sisters, 2025-05-08: "Avoid data loss when DDL operations that don't take a strong lock
+affect tables that are being logically replicated".
+"""
+_REPEATS_NO_MESSAGES = {14: 140019, 15: 150014, 16: 160010, 17: 170006}
+"""Since when that fix does not multiply its messages until memory ends.
+
+Release notes of 17.6 and its sisters, 2025-08-14: "Avoid re-distributing cache invalidation messages from other
+transactions during logical replication". PostgreSQL 18 had both from its first release on.
+"""
 
 
 def major(version: int) -> str:
@@ -27,16 +37,21 @@ def check_version(side: str, version: int, findings: Findings) -> None:
 
 
 def check_minor_version(version: int, findings: Findings) -> None:
-    """Warn of a source whose logical decoding has a known error that loses changes."""
-    mended = _DECODING_MENDED.get(version // 10000)
+    """Warn of a source whose logical decoding has a known error that loses changes or stops the stream."""
+    mended = _REPEATS_NO_MESSAGES.get(version // 10000)
     if mended is not None and version < mended:
+        what = (
+            "may lose changes of a transaction that runs beside DDL such as ALTER PUBLICATION ... ADD TABLE or ALTER "
+            "TYPE"
+            if version < _FORGETS_NO_DDL[version // 10000]
+            else "may run out of memory, and the stream stop, when DDL runs beside many open transactions"
+        )
         findings.warn(
             "source_minor_version",
-            f"logical decoding of PostgreSQL {major(version)} may lose changes of a transaction that runs beside DDL "
-            "such as ALTER PUBLICATION ... ADD TABLE or ALTER TYPE",
+            f"logical decoding of PostgreSQL {major(version)} {what}",
             f"update the source server to {major(mended)} or later",
         )
-    findings.pass_unless_found("source_minor_version", "no known error of this minor version loses changes")
+    findings.pass_unless_found("source_minor_version", "no known error of this minor version touches the stream")
 
 
 def check_pooler(side: str, connection: str, findings: Findings, *, is_pooled: bool) -> None:

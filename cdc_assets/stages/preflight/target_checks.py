@@ -11,6 +11,7 @@ from cdc_assets.planning.connector_configs import unusable_target_names
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.server_checks import check_pooler, check_session_limits, check_version
+from cdc_assets.stages.preflight.taken_over_checks import check_taken_over
 
 _MOST_SINKS = 100
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -37,6 +38,8 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
         _check_table(facts, target, mapping, findings)
     _check_names(facts, findings)
     findings.pass_unless_found("target_table", "every target table can be made or taken up")
+    if not pipeline.mode.loads:
+        check_taken_over(pipeline, target, findings)
     if pipeline.mode.captures:
         _check_connections(facts, target, findings)
 

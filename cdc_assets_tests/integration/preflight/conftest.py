@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets
+from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.adapters.kafka_connect import KafkaConnect
 from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
 from cdc_assets.adapters.system_clock import SystemClock
@@ -40,6 +41,7 @@ class Site:
     key: tuple[str, ...] = ()
     publication: str | None = None
     is_connect_configured: bool = False
+    kafka_bootstrap: str | None = None
     target_schema: str = "dbo"
 
     def on_source(self, statement: str) -> None:
@@ -100,6 +102,8 @@ class Site:
             connect=None if self.connect_url is None else KafkaConnect(self.connect_url, patience_seconds=5),
             secrets=None if secrets_dir is None else EmbeddedConnectSecrets(secrets_dir, lambda _: self.password),
             is_connect_configured=self.is_connect_configured,
+            kafka=None if self.kafka_bootstrap is None else Kafka(self.kafka_bootstrap),
+            is_kafka_configured=self.kafka_bootstrap is not None,
         )
         return preflight(pipeline, neighbours, others=(), record=record)
 

@@ -25,7 +25,7 @@ CHECKS = {
     "source_not_pooled": "no pooler between us and the server",
     "source_session_limits": "warns of time limits that end the connector's sessions (`statement_timeout` and others)",
     "source_connections": "server, database and role allow as many connections as load and connector need",
-    "source_minor_version": "warns of a minor version whose logical decoding may lose changes",
+    "source_minor_version": "warns of a minor version whose logical decoding may lose changes, or end",
     "source_slot_keeping": "warns of settings that give the slot up, or cut its connector off, after a while",
     "source_schema": "the schema exists and may be used",
     "source_primary": "no standby",
@@ -46,9 +46,11 @@ CHECKS = {
     "table_partition": "no table is a partition of another one here",
     "table_columns": "no two columns of a table differ only by case",
     "table_left_out": "tells which foreign keys, triggers and unique indexes the copy is without",
-    "columns_excluded": "what `columns.exclude` names is there, no part of the key, and no generated column needs it",
+    "columns_excluded": "what `columns.exclude` names is there, no part of the key, needed by no generated column, and "
+    "the same as when the table was loaded",
     "column_type": "every column arrives exactly; values are looked at where they decide ([types](types.md))",
-    "row_size": "an event of the largest row fits into a Kafka message (20 MiB); one pass over each table that "
+    "row_size": "an event of the largest row fits into a Kafka message, as large as the brokers say and at most "
+    "20 MiB (which is assumed, and said, where they do not tell); one pass over each table that "
     "has large values, without its TOAST part, a minute at most",
     "target_login": "our role can log in",
     "target_locked": "nobody holds a table so that not even its catalog entry can be read (ten seconds)",
@@ -58,6 +60,9 @@ CHECKS = {
     "target_primary": "no standby, and no `default_transaction_read_only`",
     "target_create": "our role may make schema and tables",
     "target_table": "each target table can be made, is this pipeline's own, or is empty and as it has to be",
+    "target_row_security": "`cdc_only`: no row security hides rows of the target from us",
+    "target_write": "`cdc_only`: we may read, insert, update, delete and truncate in the target tables",
+    "target_triggers": "`cdc_only`: warns of triggers that fire for changes, and of foreign keys",
     "target_names": "no table and column name that a sink connector would write as another",
     "encoding": "every text of the source can be written in the target's encoding",
     "target_connections": "half of the free connections are enough, one a table",

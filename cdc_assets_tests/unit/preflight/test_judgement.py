@@ -17,7 +17,7 @@ from cdc_assets.model.errors import (
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
-from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts
+from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts, KafkaFacts
 from cdc_assets_tests.unit.preflight.facts import (
     CONNECT,
     COPY,
@@ -43,6 +43,7 @@ KEYED = GOOD.key("tenant", "number")
 OWNERS = GOOD.pipeline(publication="owners").source(publication=PUBLICATION)
 WITH_COPY = GOOD.target(tables={COPY: target_table()})
 LOADED = WITH_COPY.having(record=loaded_record())
+CDC_ONLY = WITH_COPY.pipeline(mode=Mode.CDC_ONLY)
 REFUSED = GOOD.target(refused={"orders": TargetNotOursError("it is theirs", hint="rename it")})
 KEY_COLUMNS = (column("tenant"), column("number"), column("note", nullable=True))
 NO_KEY = GOOD.table(primary_key=())
@@ -59,6 +60,9 @@ A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
 
 
 COMPUTED = replace(column("total", generated="stored"), default="(amount * 2)")
+
+
+_AMOUNT_LEFT_OUT = r"(?-i)public\.orders\.more,(?-i)public\.orders\.amount"
 
 
 def excluding(*columns: str) -> Case:
@@ -85,7 +89,25 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
             OWNERS.table(is_owned_by_us=False, leaves=(LeafTable(ORDERS, "f", 100),)), id="owner did everything"
         ),
         pytest.param(LOADED, id="a target table we made and filled"),
+        pytest.param(CDC_ONLY, id="a plain target table of somebody"),
         pytest.param(excluding("amount"), id="a column left out"),
+        pytest.param(
+            excluding("amount")
+            .target(tables={COPY: target_table()})
+            .having(
+                record=loaded_record(),
+                connect=replace(CONNECT, source_config={"column.exclude.list": _AMOUNT_LEFT_OUT}),
+            ),
+            id="a column left out as when it was loaded",
+        ),
+        pytest.param(LOADED.having(connect=replace(CONNECT, source_config={})), id="nothing left out, as when loaded"),
+        pytest.param(
+            excluding("later")
+            .table(columns=(*source_table().columns, column("later")))
+            .target(tables={COPY: target_table()})
+            .having(record=loaded_record(), connect=replace(CONNECT, source_config={})),
+            id="a column left out that came after the load",
+        ),
         pytest.param(
             excluding("amount", "total").table(columns=(*source_table().columns, COMPUTED)),
             id="a column left out with the one computed from it",
@@ -116,7 +138,13 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
         ),
         pytest.param(LOAD_ONLY.table(columns=(column("id"), column("Id"))), id="the load tells case apart"),
         pytest.param(GOOD.source(largest_rows={ORDERS: 4 << 20}), id="large, and the embedded Kafka takes it"),
-        pytest.param(GOOD.source_server(version=150013), id="the minor version that was mended"),
+        pytest.param(
+            GOOD.source(largest_rows={ORDERS: 4 << 20}).having(
+                kafka=KafkaFacts(message_bytes=20 << 20), is_kafka_configured=True, is_connect_configured=True
+            ),
+            id="large, and the brokers say that they take it",
+        ),
+        pytest.param(GOOD.source_server(version=150014), id="the minor version that was mended"),
         pytest.param(LOAD_ONLY.source_server(version=150012), id="load only decodes nothing"),
         pytest.param(LOAD_ONLY.table(columns=(column('a"b'),)), id="the load writes any name"),
         pytest.param(GOOD.source_server(encoding="LATIN1").target_server(encoding="LATIN1"), id="the same encoding"),
@@ -231,6 +259,16 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "columns id and Id of public.orders differ only by case",
         ),
         (GOOD.source(largest_rows={ORDERS: 11 << 20}), "row_size", "11.0 MiB, and an event of it (before and after"),
+        (
+            GOOD.source(largest_rows={ORDERS: 11 << 20}).having(kafka=KafkaFacts(message_bytes=1 << 30)),
+            "row_size",
+            "a Kafka message holds 20 MiB",
+        ),
+        (
+            GOOD.source(largest_rows={ORDERS: 1 << 20}).having(kafka=KafkaFacts(message_bytes=1_048_588)),
+            "row_size",
+            "a Kafka message holds 1 MiB",
+        ),
         (GOOD.target_server(is_pooled=True), "target_not_pooled", "pooler"),
         (GOOD.target_server(is_read_only=True), "target_primary", "default_transaction_read_only is on for loader"),
         (GOOD.target_server(free_connections=1), "target_connections", "1 that loader may still open"),
@@ -249,6 +287,21 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "schema dbo does not exist in dwh, and loader may not make it",
         ),
         (REFUSED, "target_table", "it is theirs"),
+        (
+            CDC_ONLY.target(tables={COPY: replace(target_table(), has_row_security=True)}),
+            "target_row_security",
+            "row security on target table dbo.orders hides rows from loader",
+        ),
+        (
+            CDC_ONLY.target(tables={COPY: replace(target_table(), is_writable=False)}),
+            "target_write",
+            "loader may not write target table dbo.orders",
+        ),
+        (
+            CDC_ONLY.target(tables={COPY: replace(target_table(), is_selectable=False)}),
+            "target_write",
+            "loader may not write target table dbo.orders",
+        ),
         (GOOD.target_server(used_connections=99), "target_connections", "1 tables need 1 connections"),
         (
             GOOD.pipeline(
@@ -294,6 +347,18 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "columns_excluded",
             "generated column total of public.orders is computed from amount",
         ),
+        (
+            LOADED.having(connect=replace(CONNECT, source_config={"column.exclude.list": _AMOUNT_LEFT_OUT})),
+            "columns_excluded",
+            "no longer names amount, but the rows of public.orders were loaded without it",
+        ),
+        (
+            excluding("amount")
+            .target(tables={COPY: target_table()})
+            .having(record=loaded_record(), connect=replace(CONNECT, source_config={})),
+            "columns_excluded",
+            "names amount, which was loaded: its values in the target would stand still",
+        ),
         (GOOD.options(accept_inexact=("orders.amuont",)), "column_type", "names orders.amuont, which is no column"),
     ],
 )
@@ -314,10 +379,22 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
         (
             GOOD.source(largest_rows={ORDERS: 1 << 20}).having(is_connect_configured=True),
             "row_size",
-            "more than the 1 MiB that Kafka allows unless told",
+            "more than the 1 MiB that Kafka allows unless told, and the brokers did not tell",
+        ),
+        (
+            GOOD.source(largest_rows={ORDERS: 1 << 20}).having(kafka=KafkaFacts(), is_kafka_configured=True),
+            "row_size",
+            "more than the 1 MiB that Kafka allows unless told, and the brokers did not tell",
+        ),
+        (
+            GOOD.source(largest_rows={ORDERS: 300 << 10}).having(kafka=KafkaFacts(message_bytes=1 << 20)),
+            "row_size",
+            "near to the 1 MiB",
         ),
         (GOOD.source_server(version=140017), "source_minor_version", "PostgreSQL 14.17 may lose changes"),
         (GOOD.source_server(version=170004), "source_minor_version", "PostgreSQL 17.4 may lose changes"),
+        (GOOD.source_server(version=170005), "source_minor_version", "PostgreSQL 17.5 may run out of memory"),
+        (GOOD.source_server(version=160009), "source_minor_version", "PostgreSQL 16.9 may run out of memory"),
         (GOOD.source_server(slot_wal_limit_mb=1024), "source_slot_keeping", "max_slot_wal_keep_size is 1024 MB"),
         (
             GOOD.source_server(idle_slot_timeout_seconds=60),
@@ -337,6 +414,16 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
         ),
         (GOOD.having(kafka=KafkaError("refused", hint="h")), "kafka_reachable", "does not run: refused"),
         (GOOD.target(replaced=frozenset({"orders"})), "target_table", "will be dropped and made again"),
+        (
+            CDC_ONLY.target(tables={COPY: replace(target_table(), triggers=("audit",))}),
+            "target_triggers",
+            "trigger audit of target table dbo.orders fires for every change",
+        ),
+        (
+            CDC_ONLY.target(tables={COPY: replace(target_table(), foreign_keys=("fk_customer",))}),
+            "target_triggers",
+            "foreign key fk_customer of target table dbo.orders",
+        ),
         (LOADED.target(tables={}), "target_table", "orders has to be loaded again"),
         (LOADED.target(tables={COPY: replace(target_table(), oid=1)}), "target_table", "made anew by someone"),
         (with_columns(Verdict.EXACT_IF_VALUES), "column_type", "no row holds one now in orders.amount"),
