@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from cdc_assets.dialects.postgres import quote_table
 from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
@@ -12,6 +13,7 @@ from cdc_assets.stages.preflight.facts import ColumnFact, SourceFacts, loaded_ta
 from cdc_assets.stages.preflight.findings import Findings
 
 _CHECK = "column_type"
+_SHOWN = 3
 
 
 def read_columns(
@@ -115,8 +117,22 @@ def _warn_of_later_values(facts: list[ColumnFact], source: SourceFacts, findings
         findings.warn(
             _CHECK,
             f"{values} would arrive as something else; {now}",
-            "keep such values out with a CHECK constraint on the source",
+            _keep_out(found),
         )
+
+
+def _keep_out(facts: list[ColumnFact]) -> str:
+    """Write the constraints with which the source itself refuses such values from now on."""
+    statements = [
+        f"ALTER TABLE {quote_table(fact.table)} ADD CHECK (NOT ({fact.verdict.inexact_condition}));"
+        for fact in facts
+        # A CHECK may not look into other rows, nor take a query.
+        if fact.verdict.inexact_condition is not None and "SELECT" not in fact.verdict.inexact_condition
+    ]
+    if not statements:
+        return "see that no such value comes"
+    more = f" and {len(statements) - _SHOWN} more like these" if len(statements) > _SHOWN else ""
+    return f"keep such values out, on the source: {' '.join(statements[:_SHOWN])}{more}"
 
 
 def _cost(fact: ColumnFact, source: SourceFacts) -> str:

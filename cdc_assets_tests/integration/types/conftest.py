@@ -1,6 +1,7 @@
 """A bench for load and stream, and one for loads alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,24 @@ def stream_bench(
     databases: Databases, connect_url: str, kafka_bootstrap: str, connect_secrets_dir: Path
 ) -> Iterator[StreamBench]:
     """A pipeline between source and target on PostgreSQL 18, with state, Kafka and Connect."""
+    made = StreamBench(databases, kafka_bootstrap, connect_url=connect_url, secrets_dir=connect_secrets_dir)
+    yield made
+    made.close()
+    delete_connectors(connect_url)
+
+
+@pytest.fixture(params=[18, 15], ids=["from18", "from15"])
+def stream_bench_each(
+    request: pytest.FixtureRequest,
+    databases: Databases,
+    connect_url: str,
+    kafka_bootstrap: str,
+    connect_secrets_dir: Path,
+) -> Iterator[StreamBench]:
+    """The same with the source on PostgreSQL 18 and on 15 in turn; target and state stay on 18."""
+    if request.param == 15:
+        older: Databases = request.getfixturevalue("databases_15")
+        databases = replace(databases, source_url=older.source_url)
     made = StreamBench(databases, kafka_bootstrap, connect_url=connect_url, secrets_dir=connect_secrets_dir)
     yield made
     made.close()

@@ -5,10 +5,15 @@ from dataclasses import replace
 from confluent_kafka import Consumer, TopicPartition
 from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
+from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.system_clock import SystemClock
+from cdc_assets.model.preflight import CheckStatus, PreflightCheck
 from cdc_assets.model.table import TableMapping
 from cdc_assets.stages import plan as planning
+from cdc_assets.stages.preflight import Neighbours, preflight
 from cdc_assets_tests.integration.load.bench import mapping
 from cdc_assets_tests.integration.streaming.bench import StreamBench
+from cdc_assets_tests.services.servers import PASSWORD
 
 _SECRET = "rather-secret"
 _TABLE = f"""
@@ -49,8 +54,35 @@ def test_excluded_columns_are_not_made_not_loaded_and_not_sent(stream_bench: Str
     records = _records(bench, bench.names(pipeline).topic(people.source))
     assert records
     assert not [record for record in records if _SECRET.encode() in record or b"salary" in record]
+    _assert_that_a_changed_list_is_refused(bench, people)
     # Whole rows are published: a column list would break the owner's updates.
     assert bench.source("SELECT bool_or(prattrs IS NOT NULL) FROM pg_publication_rel") == [(False,)]
+
+
+def _assert_that_a_changed_list_is_refused(bench: StreamBench, people: TableMapping) -> None:
+    """Half of a column's values would be of the time before the change."""
+    assert _exclude_findings(bench, people) == []
+    fewer = _exclude_findings(bench, replace(people, excluded=("No,te. $x", "place")))
+    assert [(check.table, check.column) for check in fewer] == [("people", "salary")]
+    assert "were loaded without it" in fewer[0].what
+    assert "put it back into the list" in fewer[0].fix
+    more = _exclude_findings(bench, replace(people, excluded=(*_EXCLUDED, "upper_name", "name")))
+    assert [(check.table, check.column) for check in more] == [("people", "name")]
+    assert "its values in the target would stand still" in more[0].what
+
+
+def _exclude_findings(bench: StreamBench, people: TableMapping) -> list[PreflightCheck]:
+    pipeline = bench.pipeline(people)
+    login = {"password": PASSWORD, "pipeline": pipeline.name, "epoch": 0, "is_read_only": True}
+    neighbours = Neighbours(
+        source=lambda: PostgresSource(pipeline.source, clock=SystemClock(), **login),  # type: ignore[arg-type]
+        target=lambda: PostgresTarget(pipeline.target, **login),  # type: ignore[arg-type]
+        connect=bench.connect,
+        secrets=bench.secrets,
+        is_connect_configured=True,
+    )
+    checks = preflight(pipeline, neighbours, others=(), record=bench.record())
+    return [check for check in checks if check.status is CheckStatus.FAIL]
 
 
 def test_the_plan_names_what_is_excluded(stream_bench: StreamBench) -> None:

@@ -21,8 +21,8 @@ from cdc_assets_tests.integration.types.equality import (
 _INSERTED, _UPDATED = 1000, 2000
 
 
-def test_every_type_arrives_by_load_by_insert_and_by_update(stream_bench: StreamBench) -> None:
-    bench = stream_bench
+def test_every_type_arrives_by_load_by_insert_and_by_update(stream_bench_each: StreamBench) -> None:
+    bench = stream_bench_each
     source, target = bench.databases.source_url, bench.databases.target_url
     for url in (source, target):
         zoo.hostile(url)

@@ -28,7 +28,9 @@ after a load, an insert and an update through the whole stack, at the edges of e
   if one does. The price is one sequential read of each such table that is not loaded yet (all its columns together);
   the finding tells the table's size. With `options.accept_inexact: [table.column]` the table is not read for that
   column, a warning stands in place of the refusal, and such values arrive as something else, or stop the table's sink.
-  Whether such values come later nobody watches: a CHECK constraint on the source keeps them out.
+  **A value that comes after the start is not looked at**: it arrives as something else without a word (NaN as 0, a
+  list of lists as NULLs, a time of another zone in UTC), or stops its table's sink, which shows as QUARANTINED. `check`
+  prints the CHECK constraint with which the source itself refuses such values; then whoever writes one is told.
 - **refused**: leave the column out (`columns: {exclude: [...]}`), or make it `text` on the source.
 
 | type | full_load_only | with capture |
