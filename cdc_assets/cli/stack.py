@@ -20,6 +20,9 @@ from cdc_assets.model.errors import CdcAssetsError, EmbeddedStackError
 from cdc_assets.settings import Settings, checkout
 
 STOP_SECONDS = 180
+FAILED = 1
+PYTEST_CODES = {0: 0, 4: 2}
+"""pytest's own for: all passed, wrong use; everything else has failed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,6 +40,8 @@ def up(
     ready_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the stack: the embedded servers (only where no address is configured) and Dagster, until Ctrl-C."""
+    if ready_fd is not None:
+        _refuse_closed(ready_fd)
     settings = Settings.load()
     if detach:
         _start_in_background(settings, insecure_ui=insecure_ui)
@@ -65,7 +70,8 @@ def down() -> None:
 def test(context: typer.Context) -> None:
     """Run the test suite; it starts and stops every server it needs. Arguments go to pytest."""
     command = [sys.executable, "-m", "pytest", *context.args]
-    raise typer.Exit(subprocess.run(command, cwd=checkout(), check=False).returncode)
+    code = subprocess.run(command, cwd=checkout(), check=False).returncode
+    raise typer.Exit(PYTEST_CODES.get(code, FAILED))
 
 
 def addresses(settings: Settings) -> list[str]:
@@ -114,6 +120,14 @@ class _Listener:
     def _send(self, message: dict[str, str | bool]) -> None:
         if self._descriptor is not None:
             os.write(self._descriptor, (json.dumps(message) + "\n").encode())
+
+
+def _refuse_closed(descriptor: int) -> None:
+    try:
+        os.fstat(descriptor)
+    except (OSError, OverflowError):
+        msg = "no open descriptor; ./cdc up --detach hands it over"
+        raise typer.BadParameter(msg, param_hint="--ready-fd") from None
 
 
 def _start_in_background(settings: Settings, *, insecure_ui: bool) -> None:

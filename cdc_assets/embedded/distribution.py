@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cdc_assets.embedded.jars import JarStore, Progress, link_all, locked_jars
 from cdc_assets.embedded.postgres import extract_all, unpack
+from cdc_assets.model.errors import EmbeddedStackError
 from cdc_assets.settings import Settings
 
 # Drivers of databases we do not serve, and what the sink archive doubles from Kafka's own class path.
@@ -89,7 +90,14 @@ def _unpack_plugins(archives: dict[str, Path], plugins: Path) -> None:
 
 @contextmanager
 def _alone(cache: Path) -> Iterator[None]:
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = (cache / ".lock").open("w")
+    except OSError as error:
+        raise EmbeddedStackError(
+            f"the directory for fetched files {cache} cannot be written to: {error.strerror}",
+            hint="let this user write there, or set CDC_CACHE_DIR to another directory",
+        ) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

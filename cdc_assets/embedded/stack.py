@@ -3,6 +3,7 @@
 Started by `./cdc up`, `./cdc demo` and the end-to-end tests. Servers whose address is configured are left out.
 """
 
+import errno
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from cdc_assets.embedded.jars import Progress
 from cdc_assets.embedded.java import java_program
 from cdc_assets.embedded.kafka import Broker
 from cdc_assets.embedded.postgres import PostgresCluster, cluster_directory, enterable_by_all, server_user
-from cdc_assets.embedded.server_process import free_port, is_port_free
+from cdc_assets.embedded.server_process import free_port, listen_error
 from cdc_assets.embedded.supervisor import (
     Report,
     Supervisor,
@@ -37,6 +38,7 @@ POSTGRES_MAJOR = 18
 DAGSTER_SCHEMA = "dagster"
 FIRST_START_GB = 1.5
 LATER_START_GB = 0.3
+LOOPBACK = "127.0.0.1"
 
 ProgressBar = Callable[[int], AbstractContextManager[Progress]]
 """Called with the bytes to fetch; gives what is told of every arriving piece."""
@@ -62,8 +64,10 @@ class Stack:
         Raises EmbeddedStackError or StateDatabaseError with the cause when something does not start; nothing of it runs
         then. Raises StopRequested when asked to end.
         """
+        self._refuse_open_page()
+        self._refuse_wrong_java()
+        self._refuse_shared_ports()
         with sole_supervisor(self.settings.home), stop_signals():
-            self._refuse_open_page()
             self._refuse_taken_ports()
             self._refuse_full_disk()
             stack_id = uuid.uuid4().hex
@@ -188,25 +192,40 @@ class Stack:
                 hint="use 127.0.0.1 behind a proxy with a login, or say --insecure-ui",
             )
 
+    def _refuse_wrong_java(self) -> None:
+        if self.settings.is_embedded_kafka or self.settings.is_embedded_connect:
+            _ = self._java
+
+    def _refuse_shared_ports(self) -> None:
+        owners: dict[int, str] = {}
+        for _, _, port, variable in self._addresses():
+            if port in owners:
+                raise EmbeddedStackError(
+                    f"port {port} is both {owners[port]}_PORT and {variable}_PORT",
+                    hint=f"give each server a port of its own: set {variable}_PORT to another",
+                )
+            owners[port] = variable
+
     def _refuse_taken_ports(self) -> None:
+        for address in self._addresses():
+            _refuse_unusable(*address)
+
+    def _addresses(self) -> list[tuple[str, str, int, str]]:
+        """Where something will listen: what it is, host, port, and its settings without `_PORT`."""
         settings = self.settings
         wanted = [
-            ("ui", settings.ui_host, settings.ui_port, "CDC_UI_PORT"),
-            ("api", settings.api_host, settings.api_port, "CDC_API_PORT"),
+            ("ui", settings.ui_host, settings.ui_port, "CDC_UI"),
+            ("api", settings.api_host, settings.api_port, "CDC_API"),
         ]
         if settings.is_embedded_postgres:
-            wanted.append(("state database", "127.0.0.1", settings.embedded_pg_port, "CDC_EMBEDDED_PG_PORT"))
+            wanted.append(("state database", LOOPBACK, settings.embedded_pg_port, "CDC_EMBEDDED_PG"))
         if settings.is_embedded_kafka:
-            wanted.append(("Kafka", "127.0.0.1", settings.embedded_kafka_port, "CDC_EMBEDDED_KAFKA_PORT"))
+            wanted.append(("Kafka", LOOPBACK, settings.embedded_kafka_port, "CDC_EMBEDDED_KAFKA"))
         if settings.is_embedded_connect:
-            wanted.append(("Kafka Connect", "127.0.0.1", settings.embedded_connect_port, "CDC_EMBEDDED_CONNECT_PORT"))
+            wanted.append(("Kafka Connect", LOOPBACK, settings.embedded_connect_port, "CDC_EMBEDDED_CONNECT"))
         for name, port in self.extra_postgres.items():
-            wanted.append((f"demo {name}", "127.0.0.1", port, f"CDC_DEMO_{name.upper()}_PORT"))
-        for what, host, port, variable in wanted:
-            if not is_port_free(host, port):
-                raise EmbeddedStackError(
-                    f"port {port} ({what}) is in use", hint=f"stop the program that uses it, or set {variable}"
-                )
+            wanted.append((f"demo {name}", LOOPBACK, port, f"CDC_DEMO_{name.upper()}"))
+        return wanted
 
     def _refuse_full_disk(self) -> None:
         majors = (POSTGRES_MAJOR,)
@@ -217,6 +236,24 @@ class Stack:
                 f"{free:.1f} GB of disk are free at {self.settings.home}, {wanted} GB are needed",
                 hint="free some, or set CDC_HOME to a larger file system",
             )
+
+
+def _refuse_unusable(what: str, host: str, port: int, variable: str) -> None:
+    error = listen_error(host, port)
+    if error is None:
+        return
+    if error.errno == errno.EADDRINUSE:
+        raise EmbeddedStackError(
+            f"port {port} ({what}) is in use", hint=f"stop the program that uses it, or set {variable}_PORT"
+        )
+    if error.errno == errno.EACCES:
+        raise EmbeddedStackError(
+            f"this user may not open port {port} ({what})", hint=f"set {variable}_PORT to one above 1023"
+        )
+    raise EmbeddedStackError(
+        f"{variable}_HOST {host} is no address of this machine: {error.strerror}",
+        hint=f"set {variable}_HOST to 127.0.0.1 or to an address that this machine has",
+    )
 
 
 def ensure_schema(url: str, schema: str) -> None:

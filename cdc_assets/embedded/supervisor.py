@@ -25,6 +25,7 @@ WATCH_SECONDS = 0.5
 MOST_RESTARTS = 3
 RESTART_WINDOW_SECONDS = 600
 LOCK_FILE = "stack.lock"
+HOME_HINT = "let this user write there, or set CDC_HOME to another directory"
 
 Report = Callable[[str], None]
 
@@ -118,8 +119,14 @@ def make_home(home: Path) -> None:
     """Make the state directory exist.
 
     Root's PostgreSQL, which runs as nobody, has to pass through it; the parts inside are closed to others.
+    Raises EmbeddedStackError when it cannot be made or written to.
     """
-    home.mkdir(parents=True, exist_ok=True, mode=0o711)
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise EmbeddedStackError(f"state directory {home} cannot be made: {error.strerror}", hint=HOME_HINT) from error
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise EmbeddedStackError(f"nothing can be written to state directory {home}", hint=HOME_HINT)
 
 
 @contextmanager

@@ -1,8 +1,12 @@
 """What an address or a path must look like; no refusal repeats the value, which may hold a password."""
 
+import os.path
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 _LARGEST_PORT = 65535
 
@@ -17,6 +21,12 @@ def database_url(value: str) -> str:
             "with %40 for @, %3A for : and %2F for / in the password"
         )
         raise ValueError(msg)
+    try:
+        conninfo_to_dict(value)
+    except ProgrammingError:
+        # Its words hold the value.
+        msg = "has a connection option that PostgreSQL does not know, after ?: correct or remove it"
+        raise ValueError(msg) from None
     return value
 
 
@@ -42,11 +52,24 @@ def bootstrap(value: str) -> str:
 
 def expanded(path: Path) -> Path:
     """Return the path with ~ replaced by the home it stands for, or raise ValueError."""
+    if not str(path).isprintable():
+        msg = "holds control characters: write a path without them"
+        raise ValueError(msg)
     try:
         return path.expanduser()
     except RuntimeError:
         msg = "names the home of a user who does not exist here: write the path from / on"
         raise ValueError(msg) from None
+
+
+def directory(path: Path) -> Path:
+    """Return the path of what is, or may become, a directory, or raise ValueError."""
+    # os.path: a path below a file, or one that may not be looked at, is no error there.
+    existing = next((part for part in (path, *path.parents) if os.path.exists(part)), None)  # noqa: PTH110
+    if existing is not None and not existing.is_dir():
+        msg = f"{existing} is a file: name a directory"
+        raise ValueError(msg)
+    return path
 
 
 def is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
 """The file `cdc_assets.toml` as a source of settings."""
 
 import difflib
+import os.path
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,12 @@ class ConfigurationFile(PydanticBaseSettingsSource):
         )
 
     def _content(self) -> dict[str, Any]:
-        if not self._file.exists():
+        if not os.path.lexists(self._file):
             return {}
         try:
+            # Nobody may ever write into a pipe: the reading would wait for ever.
+            if self._file.exists() and not self._file.is_file():
+                raise SettingsError(f"{self._file} is no ordinary file", hint="make it a file, or take it away")
             return tomllib.loads(self._file.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise SettingsError(

@@ -14,7 +14,15 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cdc_assets.model.errors import SettingsError, StateDatabaseError
-from cdc_assets.settings.addresses import bootstrap, database_url, expanded, http_url, is_loopback, mirror_url
+from cdc_assets.settings.addresses import (
+    bootstrap,
+    database_url,
+    directory,
+    expanded,
+    http_url,
+    is_loopback,
+    mirror_url,
+)
 from cdc_assets.settings.configuration_file import PREFIX, ConfigurationFile, variable_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -25,6 +33,7 @@ EMBEDDED_DATABASE = "cdctest"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 ExpandedPath = Annotated[Path, AfterValidator(expanded)]
+Directory = Annotated[ExpandedPath, AfterValidator(lambda path: directory(checkout() / path))]
 
 
 class Settings(BaseSettings):
@@ -34,12 +43,12 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
     )
 
-    home: ExpandedPath = Field(
+    home: Directory = Field(
         default=Path(".cdc"),
         description="Directory for the state of the embedded servers, Dagster's home, secrets and logs. "
         "On a full or noexec file system the embedded servers do not start.",
     )
-    pipelines_dir: ExpandedPath = Field(
+    pipelines_dir: Directory = Field(
         default=Path("pipelines"),
         description="Directory of the pipeline files NAME.yaml. When wrong, no pipeline is known.",
     )
@@ -103,7 +112,7 @@ class Settings(BaseSettings):
         description="Base URL of a Maven mirror for the servers' jars (user and password in the URL if it wants them); "
         "else the mirror of ~/.m2/settings.xml. When wrong, the jars cannot be fetched.",
     )
-    cache_dir: ExpandedPath = Field(
+    cache_dir: Directory = Field(
         default=Path("~/.cache/cdc_assets"),
         description="Directory in which fetched jars are kept for all checkouts of this user.",
     )

@@ -1,6 +1,6 @@
 """Intents and what follows from them: asking for a start or a stop, and the tick that turns wishes into runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -80,7 +80,12 @@ def request_pause(settings: Settings, name: str) -> PipelineRecord:
     NotPossibleNowError, and nothing is written, unless changes arrive and no load is under way.
     """
     store = open_store(settings)
-    record = _recorded(settings, store, name)
+    record = store.find(name)
+    if record is None:
+        find_pipeline(load_definitions(settings), name)
+        raise NotPossibleNowError(
+            f"pipeline {name} was never started: only one that is RUNNING can be paused", hint=f"./cdc start {name}"
+        )
     if record.intent is Intent.PAUSED:
         return record
     if record.intent is not Intent.RUNNING or record.cdc_status is not CdcStatus.RUNNING:
@@ -98,7 +103,12 @@ def request_pause(settings: Settings, name: str) -> PipelineRecord:
 def request_resume(settings: Settings, name: str) -> PipelineRecord:
     """Write the intent RUNNING for a paused pipeline; a running one is left as it is, NotPossibleNowError else."""
     store = open_store(settings)
-    record = _recorded(settings, store, name)
+    record = store.find(name)
+    if record is None:
+        find_pipeline(load_definitions(settings), name)
+        raise NotPossibleNowError(
+            f"pipeline {name} was never started, not paused: there is nothing to resume", hint=f"./cdc start {name}"
+        )
     if record.intent is Intent.RUNNING:
         return record
     if record.intent is not Intent.PAUSED:
@@ -111,7 +121,7 @@ def request_resume(settings: Settings, name: str) -> PipelineRecord:
 def request_table_pause(settings: Settings, name: str, table: str) -> PipelineRecord:
     """Write the intent PAUSED of a table whose changes are applied; the other tables go on."""
     store = open_store(settings)
-    state = _table(_recorded(settings, store, name), table).state
+    state = _table(_recorded(settings, store, name, table), table).state
     if state not in _PAUSABLE:
         raise NotPossibleNowError(
             f"table {table} of pipeline {name} is {state}: only a table whose changes are applied can be paused",
@@ -126,24 +136,37 @@ def request_table_resume(settings: Settings, name: str, table: str) -> PipelineR
     The tick lets a paused one go on; when the whole pipeline is paused or stopped, that is at its resume or start.
     """
     store = open_store(settings)
-    row = _table(_recorded(settings, store, name), table)
+    row = _table(_recorded(settings, store, name, table), table)
     record = store.write_table_intent(name, table, Intent.RUNNING, cause="resume was asked for")
     if row.state is TableState.QUARANTINED and record.intent is Intent.RUNNING:
         release_now(settings, store, find_pipeline(load_definitions(settings), name), [table])
     return store.find(name) or record
 
 
-def _recorded(settings: Settings, store: PipelineStore, name: str) -> PipelineRecord:
-    return store.find(name) or store.ensure_pipeline(find_pipeline(load_definitions(settings), name))
+def _recorded(settings: Settings, store: PipelineStore, name: str, table: str) -> PipelineRecord:
+    """Return what is recorded; NotPossibleNowError for a table of a pipeline of which nothing is."""
+    record = store.find(name)
+    if record is not None:
+        return record
+    tables = [mapping.source.name for mapping in find_pipeline(load_definitions(settings), name).tables]
+    if table not in tables:
+        raise _unknown_table(name, table, tables)
+    raise NotPossibleNowError(
+        f"table {table} of pipeline {name} was never loaded: there is nothing to pause or to resume",
+        hint=f"./cdc start {name}",
+    )
 
 
 def _table(record: PipelineRecord, table: str) -> TableRecord:
     for row in record.tables:
         if row.source_table == table:
             return row
-    known = ", ".join(row.source_table for row in record.tables)
-    raise UnknownTableError(
-        f"pipeline {record.name} has no table {table} (known: {known})", hint=f"see ./cdc status {record.name}"
+    raise _unknown_table(record.name, table, [row.source_table for row in record.tables])
+
+
+def _unknown_table(pipeline: str, table: str, known: Sequence[str]) -> UnknownTableError:
+    return UnknownTableError(
+        f"pipeline {pipeline} has no table {table} (known: {', '.join(known)})", hint=f"see ./cdc status {pipeline}"
     )
 
 

@@ -18,7 +18,7 @@ from cdc_assets.embedded.demo.sample import FIRST_NEW_ROW, PROJECTS, TABLES
 from cdc_assets.embedded.demo.site import PIPELINE, SOURCE_ROLE, TARGET_ROLE, Site
 from cdc_assets.embedded.demo.writing import Writing
 from cdc_assets.embedded.stack import ProgressBar, Stack
-from cdc_assets.embedded.supervisor import Report, Supervisor
+from cdc_assets.embedded.supervisor import Report, Supervisor, make_home
 from cdc_assets.model.errors import CdcAssetsError, DemoError
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.record import PipelineRecord
@@ -65,6 +65,7 @@ class Demo:
         site = self.site
         self.report("This demo copies five tables from one PostgreSQL server to another and keeps the copy equal.")
         self.report(f"All of it runs on this machine and is kept below {site.settings.home}")
+        make_home(site.settings.home)
         site.write_files()
         stack = Stack(site.settings, report=self._detail, progress_bar=self.progress_bar, extra_postgres=site.ports)
         begun = time.monotonic()
