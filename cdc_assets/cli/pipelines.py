@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import RenderableType
 from rich.live import Live
-from tenacity import Retrying, retry_always, wait_fixed
+from tenacity import Retrying, retry_if_result, wait_fixed
 
 from cdc_assets import wiring
 from cdc_assets.cli import rendering
@@ -262,7 +262,8 @@ def _status_view(settings: Settings, store: PipelineStore, meter: LoadMeter, nam
 
 
 def _watch(view: Callable[[], RenderableType], as_value: Callable[[], object], as_json: bool) -> None:
-    again = Retrying(retry=retry_always, wait=wait_fixed(_WATCH_SECONDS))
+    # After every result: `retry_always` would also try again after an error and after Ctrl-C in the middle of a look.
+    again = Retrying(retry=retry_if_result(lambda _: True), wait=wait_fixed(_WATCH_SECONDS))
     console = rendering.terminal()
     try:
         if as_json:
