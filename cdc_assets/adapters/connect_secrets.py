@@ -5,9 +5,12 @@ stores its content.
 """
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from cdc_assets.model.errors import ConnectorError
 from cdc_assets.model.pipeline import Connection, SecretReference
@@ -23,17 +26,33 @@ class EmbeddedConnectSecrets:
 
     def ensure(self, connection: Connection) -> ConnectorCredentials:
         """Write user and password, readable by their owner only, and return references to them."""
-        folder = (self.directory / connection.name).absolute()
-        if set(str(folder)) & set(":}"):
-            raise ConnectorError(
-                f"Kafka Connect cannot read secrets below {folder}: the path holds a colon or a brace",
-                hint="set CDC_HOME to a path without them",
-            )
+        references = self.references(connection)
+        self._write_files(self.directory / connection.name, connection)
+        return references
+
+    def references(self, connection: Connection) -> ConnectorCredentials:
+        """Return what `ensure` returns; nothing is written."""
+        return _references(self.directory / connection.name)
+
+    @contextmanager
+    def lent(self, connection: Connection) -> Iterator[ConnectorCredentials]:
+        """Write them into a folder of this call's own, which is gone when the block ends.
+
+        Not into the connection's folder: a start may have just filled that.
+        """
+        folder = self.directory / f".lent-{uuid4().hex}"
+        references = _references(folder)
+        try:
+            self._write_files(folder, connection)
+            yield references
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _write_files(self, folder: Path, connection: Connection) -> None:
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.mkdir(exist_ok=True, mode=0o700)
         _write(folder / "user", connection.user)
         _write(folder / "password", self.read(connection.password))
-        return ConnectorCredentials(user=f"${{directory:{folder}:user}}", password=f"${{directory:{folder}:password}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +67,25 @@ class RemoteConnectSecrets:
                 hint="set connect_password in the connections file, such as ${directory:/run/secrets:app_password}",
             )
         return ConnectorCredentials(user=connection.user, password=connection.connect_password)
+
+    def references(self, connection: Connection) -> ConnectorCredentials:
+        """Return the reference the file names."""
+        return self.ensure(connection)
+
+    @contextmanager
+    def lent(self, connection: Connection) -> Iterator[ConnectorCredentials]:
+        """Hand out the reference the file names."""
+        yield self.ensure(connection)
+
+
+def _references(folder: Path) -> ConnectorCredentials:
+    where = folder.absolute()
+    if set(str(where)) & set(":}"):
+        raise ConnectorError(
+            f"Kafka Connect cannot read secrets below {where}: the path holds a colon or a brace",
+            hint="set CDC_HOME to a path without them",
+        )
+    return ConnectorCredentials(user=f"${{directory:{where}:user}}", password=f"${{directory:{where}:password}}")
 
 
 def _write(file: Path, content: str) -> None:

@@ -1,6 +1,7 @@
 """Kafka Connect and Kafka as the stages see them."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,3 +121,9 @@ class ConnectSecrets(Protocol):
 
         ConnectorError when there is no way: a remote Connect without `connect_password`.
         """
+
+    def references(self, connection: Connection) -> ConnectorCredentials:
+        """Return the references that `ensure` returns, for who only shows them; nothing is made readable."""
+
+    def lent(self, connection: Connection) -> AbstractContextManager[ConnectorCredentials]:
+        """Make the secret readable for Connect while the block lasts, for who only asks; nothing of it is left."""

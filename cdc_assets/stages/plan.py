@@ -92,8 +92,8 @@ def _connectors(
         for mapping in pipeline.tables
         if (definition := definitions.get(mapping.source)) is not None
     ]
-    source_credentials = secrets.ensure(pipeline.source.connection)
-    target_credentials = secrets.ensure(pipeline.target.connection)
+    source_credentials = secrets.references(pipeline.source.connection)
+    target_credentials = secrets.references(pipeline.target.connection)
     configs = {names.source_connector: source_config(pipeline, names, captured, source_credentials)}
     for position, mapping in enumerate(pipeline.tables):
         sink = names.sink_connector(position, mapping)

@@ -8,7 +8,8 @@ import pytest
 
 from cdc_assets_tests.services import workload
 from cdc_assets_tests.services.installation import Installation, database_name, prepare_roles
-from cdc_assets_tests.services.servers import Databases
+from cdc_assets_tests.services.servers import Databases, Servers, make_databases
+from cdc_assets_tests.services.stillness import make_still
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +76,11 @@ def case(installation: Installation, databases: Databases) -> Iterator[Case]:
 def case_each(installation: Installation, databases_each: Databases) -> Iterator[Case]:
     """The same, on PostgreSQL 18 and 15 in turn."""
     yield from _case(installation, databases_each, rows=20_000)
+
+
+@pytest.fixture
+def still_databases(own_servers: Servers) -> Databases:
+    """Databases on a server of this test's own that takes no transaction id by itself."""
+    url = own_servers.postgres(18).url("postgres")
+    make_still(url)
+    return make_databases(url)

@@ -152,5 +152,6 @@ def _kafka(pipeline: Pipeline, neighbours: Neighbours) -> KafkaFacts | CdcAssets
 def _validate(pipeline: Pipeline, connect: ConnectCluster, secrets: ConnectSecrets) -> tuple[str, ...]:
     names = pipeline_names(pipeline, LONGEST_GENERATION, ANY_SUFFIX)
     tables = [CapturedTable(mapping.source, mapping.key) for mapping in pipeline.tables]
-    config = source_config(pipeline, names, tables, secrets.ensure(pipeline.source.connection))
-    return connect.validate(SOURCE_CLASS, {**config, "name": names.source_connector})
+    with secrets.lent(pipeline.source.connection) as credentials:
+        config = source_config(pipeline, names, tables, credentials)
+        return connect.validate(SOURCE_CLASS, {**config, "name": names.source_connector})
