@@ -154,10 +154,15 @@ def index_name(wanted: str, table: TableName, number: int) -> str:
 def refusal(name: str, sqlstate: str | None, primary: str | None, *, hides_values: bool) -> str:
     """Say why a server refused, without the detail lines that hold row values.
 
-    `hides_values` also takes out quoted words.
+    What was raised by a function is left out: its words may be a row's. Of refused values (class 22) and, where
+    `hides_values`, of everything but broken constraints (class 23), whose sentences quote names only, quoted words are
+    left out.
     """
     text = primary or ""
-    if hides_values:
+    kind = (sqlstate or "")[:2]
+    if kind == "P0":
+        text = "a function or trigger of the server raised an error"
+    elif kind == "22" or (hides_values and kind != "23"):
         text = re.sub(r'"[^"]*"', '"..."', text)
         text = re.sub(r"'[^']*'", "'...'", text)
     return f"{text or name} ({name}{', SQLSTATE ' + sqlstate if sqlstate else ''})"

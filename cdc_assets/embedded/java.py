@@ -61,13 +61,20 @@ def java_command(
     ]
 
 
-LOGGING = """\
+# PostgreSQL quotes a value that it cannot take in the very sentence that the driver hands on: from there to the end
+# of the message or to its first stack frame nothing is written.
+_QUOTED_VALUE = (
+    r'(?s)(ERROR: (?:[^"\n]*: |value |time zone ))".*?'
+    r'(?=" is out of range|" not recognized|  Call getNextException|\n\tat |\n\t\.\.\. |\n?\z)'
+)
+LOGGING = f"""\
 Configuration:
   Appenders:
     Console:
       name: out
       PatternLayout:
-        pattern: "%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1} %m%n"
+        pattern: >-
+          %d{{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}}{{UTC}} %p %c{{1}} %replace{{%m%n%xEx}}{{{_QUOTED_VALUE}}}{{$1"..."}}
   Loggers:
     Root:
       # Never DEBUG: it prints passwords and row values.
@@ -75,7 +82,7 @@ Configuration:
       AppenderRef:
         ref: out
     Logger:
-      - {name: org.apache.kafka.clients.consumer.ConsumerConfig, level: WARN}
-      - {name: org.apache.kafka.clients.producer.ProducerConfig, level: WARN}
-      - {name: org.apache.kafka.clients.admin.AdminClientConfig, level: WARN}
+      - {{name: org.apache.kafka.clients.consumer.ConsumerConfig, level: WARN}}
+      - {{name: org.apache.kafka.clients.producer.ProducerConfig, level: WARN}}
+      - {{name: org.apache.kafka.clients.admin.AdminClientConfig, level: WARN}}
 """

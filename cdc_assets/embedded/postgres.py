@@ -62,6 +62,11 @@ class PostgresCluster:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] %q%a ",
+            # The demo's servers hold rows, and who is refused a command is told so: in the log, sentence, details and
+            # statement would show them to others.
+            "log_min_messages": "log",
+            "log_min_error_statement": "panic",
+            "log_error_verbosity": "terse",
             "fsync": "on" if self.durable else "off",
             "synchronous_commit": "on" if self.durable else "off",
         }

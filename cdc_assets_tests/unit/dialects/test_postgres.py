@@ -110,3 +110,15 @@ def test_a_refusal_of_rows_holds_no_value() -> None:
 
     assert "secret" not in refusal("InvalidTextRepresentation", "22P02", message, hides_values=True)
     assert refusal("X", None, None, hides_values=True) == "X (X)"
+
+
+def test_a_refusal_keeps_the_constraint_and_leaves_out_what_may_be_a_row() -> None:
+    broken = 'duplicate key value violates unique constraint "orders_pkey"'
+    assert refusal("UniqueViolation", "23505", broken, hides_values=True).startswith(broken)
+    missing = 'column "amount" does not exist'
+    assert refusal("UndefinedColumn", "42703", missing, hides_values=False).startswith(missing)
+    # Also where nobody thought of a value.
+    refused = 'invalid input syntax for type integer: "s3cret"'
+    assert "s3cret" not in refusal("InvalidTextRepresentation", "22P02", refused, hides_values=False)
+    raised = refusal("RaiseException", "P0001", "customer s3cret is locked", hides_values=False)
+    assert raised == "a function or trigger of the server raised an error (RaiseException, SQLSTATE P0001)"
