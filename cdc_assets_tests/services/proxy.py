@@ -22,12 +22,17 @@ class Proxy:
         self._lock = threading.Lock()
         self._flows = threading.Event()
         self._flows.set()
-        self._listener = self._listen(0)
-        self.port = int(self._listener.getsockname()[1])
+        self._listener: socket.socket | None = None
+        self.port = self._listen(0)
 
     def refuse(self) -> None:
         """Reset every connection and accept none."""
-        self._listener.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            with contextlib.suppress(OSError):
+                # Closed alone, it would go on listening for the thread that waits in `accept`, and take one more.
+                listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
         self._reset_all()
 
     def silence(self) -> None:
@@ -37,18 +42,18 @@ class Proxy:
     def restore(self) -> None:
         """Work again."""
         self._flows.set()
-        if self._listener.fileno() < 0:
-            self._listener = self._listen(self.port)
+        if self._listener is None:
+            self._listen(self.port)
 
     def close(self) -> None:
         """End everything."""
         self.refuse()
         self._flows.set()
 
-    def _listen(self, port: int) -> socket.socket:
-        listener = socket.create_server(("127.0.0.1", port), backlog=64)
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-        return listener
+    def _listen(self, port: int) -> int:
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=64)
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        return int(self._listener.getsockname()[1])
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -63,6 +68,8 @@ class Proxy:
                 continue
             with self._lock:
                 self._open |= {client, server}
+            if listener is not self._listener:
+                self._reset_all()  # accepted while it was refused
             for ends in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=ends, daemon=True).start()
 
