@@ -21,7 +21,8 @@ class HealthMemory:
     """`root`: the generation it is about; `observed_at`: when the look began.
 
     `marker` on its way, `moved_at` its last progress (`footprint`); `findings` of the look, and `since` when those that
-    may pass have been there; `baseline`: source, slot and tables as they were.
+    may pass have been there; `baseline`: source, slot and tables as they were; `measured_at`: the last
+    sample of the lag.
     """
 
     root: str = ""
@@ -36,6 +37,7 @@ class HealthMemory:
     since: Mapping[str, datetime] = field(default_factory=dict)
     baseline: Baseline = field(default_factory=Baseline)
     pace: WalPace | None = None
+    measured_at: datetime | None = None
 
     def to_json(self) -> str:
         """As text for the cursor."""
@@ -55,6 +57,7 @@ class HealthMemory:
                 "pace": None
                 if self.pace is None
                 else [str(self.pace.lsn), self.pace.at.isoformat(), self.pace.bytes_per_second],
+                "measured_at": _text(self.measured_at),
             }
         )
 
@@ -80,6 +83,7 @@ class HealthMemory:
                 since={place: datetime.fromisoformat(at) for place, at in stored.get("since", {}).items()},
                 baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
                 pace=_pace(stored.get("pace")),
+                measured_at=_time(stored.get("measured_at")),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
 from cdc_assets.model.errors import CdcAssetsError
+from cdc_assets.model.lag_sample import LagSample
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import Event, PipelineRecord
@@ -169,3 +171,16 @@ class PipelineStore(Protocol):
 
     def lease_duration(self) -> timedelta:
         """How long a lease lives without renewal."""
+
+
+class LagHistory(Protocol):
+    """How far pipelines were behind, kept for a day: measurements, not state. StateDatabaseError as above."""
+
+    def add(self, pipeline_id: UUID, *, bytes_behind: int | None, records_behind: int | None) -> None:
+        """Keep a sample of now, and forget those of the pipeline that are older than a day."""
+
+    def last(self, age: timedelta) -> Mapping[UUID, LagSample]:
+        """Return the newest sample of every pipeline that has one not older than `age`."""
+
+    def since(self, pipeline_id: UUID, age: timedelta) -> Sequence[LagSample]:
+        """Return the samples of a pipeline that are not older than `age`, oldest first."""

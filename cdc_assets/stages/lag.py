@@ -31,6 +31,12 @@ class Lag:
         """Bytes of WAL that are not proved to be in Kafka; a quiet source's own WAL is among them."""
         return None if self.delivered is None else max(0, self.source_lsn - self.delivered)
 
+    @property
+    def records_behind(self) -> int | None:
+        """Records of all topics that are not applied yet; None while no sink works."""
+        known = [each.records_behind for each in self.tables if each.records_behind is not None]
+        return sum(known) if known else None
+
     def as_json(self) -> dict[str, Any]:
         """The figures under their names."""
         return {

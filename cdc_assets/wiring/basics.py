@@ -3,9 +3,9 @@
 from functools import cache
 
 from cdc_assets.adapters import definition_files
-from cdc_assets.adapters.pipeline_store import PostgresPipelineStore
+from cdc_assets.adapters.pipeline_store import PostgresLagHistory, PostgresPipelineStore
 from cdc_assets.model.pipeline import Definitions
-from cdc_assets.ports.store import PipelineStore
+from cdc_assets.ports.store import LagHistory, PipelineStore
 from cdc_assets.settings import Settings
 
 
@@ -27,3 +27,13 @@ def open_store(settings: Settings) -> PipelineStore:
 @cache
 def _store(database_url: str) -> PostgresPipelineStore:
     return PostgresPipelineStore(database_url)
+
+
+def open_lag_history(settings: Settings) -> LagHistory:
+    """How far pipelines were behind; one pool of sessions a process and URL."""
+    return _lag_history(settings.database_url)
+
+
+@cache
+def _lag_history(database_url: str) -> PostgresLagHistory:
+    return PostgresLagHistory(database_url)

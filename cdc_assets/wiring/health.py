@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 
 from cdc_assets.adapters.system_clock import SystemClock
-from cdc_assets.model.errors import SecretMissingError
+from cdc_assets.model.errors import (
+    ConnectorError,
+    ConnectUnavailableError,
+    KafkaError,
+    SecretMissingError,
+    SourceError,
+    TargetError,
+)
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.planning.alert_memory import FINDING_FIELD
 from cdc_assets.planning.finding_events import finding_changes
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.settings import Settings
 from cdc_assets.stages.health import check_health
+from cdc_assets.stages.lag import read_lag
 from cdc_assets.stages.observation import HealthContext
-from cdc_assets.wiring.basics import load_definitions, open_store
+from cdc_assets.wiring.basics import load_definitions, open_lag_history, open_store
 from cdc_assets.wiring.parts import open_connect, open_kafka, open_source, open_target
 
 # A look comes again in seconds: who does not answer now is shown as away.
@@ -20,6 +30,9 @@ _PATIENCE_SECONDS = 2
 # A database under load may think for seconds; two of them that are silent must not keep a look from its ten seconds.
 _DATABASE_PATIENCE_SECONDS = 4
 _LOOKS_AT_ONCE = 8
+_SAMPLE_EVERY = timedelta(seconds=10)
+# Asked once more, a server that has just been silent would only make the look longer.
+_AWAY = (SourceError, TargetError, ConnectUnavailableError, KafkaError)
 
 
 def observe_health(settings: Settings, memories: Mapping[str, str], *, log: Callable[[str], None]) -> dict[str, str]:
@@ -61,4 +74,21 @@ def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: 
         )
     if report.has_changed and report.verdict is not None:
         log(f"{pipeline.name}: {report.verdict}")
-    return report.memory
+    if report.verdict is None or any(isinstance(found.error, _AWAY) for found in report.verdict.findings):
+        return report.memory
+    return _measure(settings, context, report.memory)
+
+
+def _measure(settings: Settings, context: HealthContext, memory: HealthMemory) -> HealthMemory:
+    """Keep a sample of how far the stream is behind, when the last is old enough; a gap where it cannot be told."""
+    now = context.clock.now()
+    record = context.store.find(context.pipeline.name)
+    if record is None or (memory.measured_at is not None and now - memory.measured_at < _SAMPLE_EVERY):
+        return memory
+    try:
+        lag = read_lag(record, source=context.source, connect=context.connect, kafka=context.kafka)
+    except (SourceError, ConnectUnavailableError, ConnectorError, KafkaError) as error:
+        context.log(f"Lag of {context.pipeline.name} cannot be measured: {error.message}")
+    else:
+        open_lag_history(settings).add(record.id, bytes_behind=lag.bytes_behind, records_behind=lag.records_behind)
+    return replace(memory, measured_at=now)

@@ -131,3 +131,12 @@ alert_messages = Table(
     Column("last_error", Text),
     Index("alert_messages_channel_idx", "channel", "id"),
 )
+
+pipeline_lag = Table(
+    "pipeline_lag",
+    metadata,
+    Column("pipeline_id", Uuid, ForeignKey(pipelines.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("at", _Time, primary_key=True),
+    Column("bytes_behind", BigInteger),
+    Column("records_behind", BigInteger),
+)
