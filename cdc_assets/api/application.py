@@ -1,16 +1,23 @@
 """The application: routes, who may call them, and how errors look."""
 
-from fastapi import Depends, FastAPI
+from collections.abc import Awaitable, Callable
+
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.staticfiles import StaticFiles
 
-from cdc_assets.api import definitions, health, metrics, pipelines
-from cdc_assets.api.access import LOOPBACK_NAMES, require_same_origin, require_token
+from cdc_assets.api import definitions, health, metrics, page, pipelines
+from cdc_assets.api.access import refuse_foreign_name, require_same_origin, require_token
 from cdc_assets.api.problems import PROBLEM_RESPONSES, register_problems
 from cdc_assets.settings import Settings
 
 _DOCUMENT = "/openapi.json"
+# Nothing inline, nothing of others, in nobody's frame.
+_MAY_LOAD = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 _DESCRIPTION = """Pipelines that copy PostgreSQL tables and keep the copies equal.
 
 A start or a stop is *accepted* (202); the pipeline's `status` shows when it is done. Errors are
@@ -23,9 +30,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Both pages are made below: the document is as secret as what it describes, the page around it is empty.
     app = FastAPI(title="cdc_assets", version="1", description=_DESCRIPTION, openapi_url=None)
     app.state.settings = settings
-    if settings.api_token is None:
-        # Without a token the browser is the way in: a page of another site, or a name that leads here.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK_NAMES, settings.api_host])
+    app.middleware("http")(_guard)
     guarded = [Depends(require_token), Depends(require_same_origin)]
     app.include_router(health.router)
     app.include_router(pipelines.router, dependencies=guarded, responses=PROBLEM_RESPONSES)
@@ -37,5 +42,21 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route(
         "/docs", lambda: get_swagger_ui_html(openapi_url=_DOCUMENT, title=app.title), include_in_schema=False
     )
-    register_problems(app)
+    app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=page.STATIC))
+    register_problems(app, show_to_people=page.render_problem)
     return app
+
+
+async def _guard(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Answer under our own names only, and tell browsers what our pages may do."""
+    refused = refuse_foreign_name(request)
+    response = refused if refused is not None else await proceed(request)
+    # The page at /docs is another's: it loads its script from a public address and starts it inline.
+    if request.url.path != "/docs":
+        response.headers.setdefault("Content-Security-Policy", _MAY_LOAD)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "same-origin"
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,11 +1,10 @@
 """Pipeline files, made, changed and deleted over HTTP: the same keys as in the file, and `name`."""
 
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Response
 
 from cdc_assets import wiring
 from cdc_assets.api.access import AppSettings
+from cdc_assets.api.bodies import Content, NewPipeline
 from cdc_assets.api.lookup import Key, find_document
 from cdc_assets.api.shapes import PipelineShape
 from cdc_assets.model.errors import DefinitionError
@@ -14,15 +13,6 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.settings import Settings
 
 router = APIRouter(prefix="/api/pipelines", tags=["definitions"])
-_EXAMPLE = {
-    "mode": "full_load_and_cdc",
-    "source": {"connection": "app", "database": "cdctest", "schema": "public"},
-    "target": {"connection": "warehouse", "database": "cdctest", "schema": "dbo"},
-    "tables": ["projects_simple"],
-}
-# Checked by what reads the files: one place knows the keys, and says what is wrong in the same words.
-NewPipeline = Annotated[dict[str, Any], Body(examples=[{"name": "final_test2", **_EXAMPLE}])]
-Content = Annotated[dict[str, Any], Body(examples=[_EXAMPLE])]
 
 
 @router.post("", status_code=201, response_model=PipelineShape, summary="Make a pipeline")

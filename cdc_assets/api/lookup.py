@@ -5,8 +5,10 @@ from typing import Annotated
 from fastapi import Path
 
 from cdc_assets import wiring
+from cdc_assets.api.problems import Problem
 from cdc_assets.model.errors import UnknownPipelineError
 from cdc_assets.model.pipeline_document import Json, pipeline_documents
+from cdc_assets.model.status import PipelineStatus
 from cdc_assets.settings import Settings
 
 Key = Annotated[str, Path(description="A pipeline's id or name.", examples=["final_test2"])]
@@ -28,3 +30,11 @@ def find_document(settings: Settings, key: str) -> Json:
         f"there is no pipeline {key} (known: {known})",
         hint="see GET /api/pipelines, or the files in CDC_PIPELINES_DIR",
     )
+
+
+def usable_name(settings: Settings, key: str) -> str:
+    """The name of a pipeline whose file can be used; Problem 409 says why it cannot."""
+    found = find_document(settings, key)
+    if found["status"] == PipelineStatus.INVALID:
+        raise Problem(409, "DEFINITION_INVALID", found["last_error"], fix="correct the file")
+    return str(found["name"])

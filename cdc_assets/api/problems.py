@@ -1,14 +1,15 @@
 """Errors as `application/problem+json` (RFC 9457) with our two members more: `code` and `fix`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
 
 from cdc_assets.model.errors import (
     CdcAssetsError,
@@ -42,6 +43,7 @@ _STATUS: Mapping[type[CdcAssetsError], int] = {
     ConnectUnavailableError: 503,
     KafkaError: 503,
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FIXES = {
     404: "see GET /api/pipelines for the pipelines, /docs for the paths",
     405: "see /docs for the methods of each path",
@@ -51,7 +53,7 @@ _FIXES = {
 class ProblemDocument(BaseModel):
     """What is wrong, why, and the way out."""
 
-    type: str = "about:blank"
+    type: str = Field(default="about:blank", examples=["about:blank"])
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     code: str = Field(examples=["PIPELINE_UNKNOWN"])
@@ -83,45 +85,67 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def register_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem document."""
-    app.exception_handler(Problem)(_problem)
+_ShowToPeople = Callable[[Request, dict[str, object]], Response | None]
+
+
+def register_problems(app: FastAPI, *, show_to_people: _ShowToPeople) -> None:
+    """Make every error of the application a problem document; `show_to_people` makes a page of it for a browser."""
+    app.state.show_to_people = show_to_people
+    app.exception_handler(Problem)(answer)
     app.exception_handler(CdcAssetsError)(_product_error)
     app.exception_handler(RequestValidationError)(_invalid_request)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(500)(_defect)
 
 
-def _problem(_request: Request, error: Problem) -> JSONResponse:
-    return _answer(error.status, error.code, error.detail, error.fix, error.headers)
+def answer(request: Request, problem: Problem) -> Response:
+    """Answer a problem: as a page where a browser asks for one, else as a problem document."""
+    document = ProblemDocument(
+        title=HTTPStatus(problem.status).phrase,
+        status=problem.status,
+        code=problem.code,
+        detail=problem.detail,
+        fix=problem.fix,
+    )
+    shown: Response | None = request.app.state.show_to_people(request, document.model_dump())
+    if shown is None:
+        shown = JSONResponse(document.model_dump(), problem.status, media_type="application/problem+json")
+    shown.headers.update(problem.headers or {})
+    return shown
 
 
-def _product_error(_request: Request, error: CdcAssetsError) -> JSONResponse:
+def _product_error(request: Request, error: CdcAssetsError) -> Response:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return _answer(status, error.code, error.message, error.hint)
+    return answer(request, Problem(status, error.code, error.message, fix=error.hint))
 
 
-def _invalid_request(_request: Request, error: RequestValidationError) -> JSONResponse:
+def _invalid_request(request: Request, error: RequestValidationError) -> Response:
     # Not the input itself: it may be a secret put into the wrong place.
     reasons = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
-    return _answer(422, "REQUEST_INVALID", "; ".join(reasons), "correct the request; see /docs")
+    return answer(request, Problem(422, "REQUEST_INVALID", "; ".join(reasons), fix="correct the request; see /docs"))
 
 
-def _http_error(request: Request, error: HTTPException) -> JSONResponse:
+def _http_error(request: Request, error: HTTPException) -> Response:
     code = HTTPStatus(error.status_code).name
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    return _answer(error.status_code, code, detail, _FIXES.get(error.status_code, "see /docs"), error.headers)
+    headers = error.headers
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(_methods_of_path(request))}
+    fix = _FIXES.get(error.status_code, "see /docs")
+    return answer(request, Problem(error.status_code, code, detail, fix=fix, headers=headers))
 
 
-def _defect(_request: Request, _error: Exception) -> JSONResponse:
-    return _answer(500, "INTERNAL", "the API failed; its log has the cause", "see CDC_HOME/logs/http_api.log")
+def _methods_of_path(request: Request) -> list[str]:
+    """List what the path answers to, whichever route does; the framework names the methods of one route only."""
+    if any(isinstance(route, Mount) and route.matches(request.scope)[0] is Match.FULL for route in request.app.routes):
+        return ["GET", "HEAD"]
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+    ]
 
 
-def _answer(status: int, code: str, detail: str, fix: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    document = ProblemDocument(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, fix=fix)
-    return JSONResponse(
-        document.model_dump(),
-        status_code=status,
-        media_type="application/problem+json",
-        headers=None if headers is None else dict(headers),
-    )
+def _defect(request: Request, _error: Exception) -> Response:
+    problem = Problem(500, "INTERNAL", "the API failed; its log has the cause", fix="see CDC_HOME/logs/http_api.log")
+    return answer(request, problem)

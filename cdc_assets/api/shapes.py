@@ -3,7 +3,72 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+# In trouble, so that no member is null: nulls are left out of the document.
+_ID = "5f0c1c1e-6f0e-4c53-9d8c-6d1f5f3a2b10"
+_TABLE: JsonDict = {
+    "name": "projects_simple",
+    "target_table": "projects_simple",
+    "state": "QUARANTINED",
+    "intent": "RUNNING",
+    "rows_loaded": 100000,
+    "rows_estimated": 100000,
+    "bytes_loaded": 9437184,
+    "load_lsn": "0/16B3748",
+    "topic": "cdc.final_test2.1.5f0c1c.public.projects_simple",
+    "sink_connector_name": "cdc_final_test2_1_5f0c1c_sink_projects_simple",
+    "last_error": "sink connector cdc_final_test2_1_5f0c1c_sink_projects_simple of table projects_simple failed: a"
+    " value violates a check constraint. Fix: mend the target table or the row; the sink connector is tried again",
+    "last_error_code": "CONNECTOR_FAILED",
+    "updated_at": "2026-01-31T08:00:05Z",
+}
+_PIPELINE: JsonDict = {
+    "id": _ID,
+    "name": "final_test2",
+    "mode": "full_load_and_cdc",
+    "status": "ERROR",
+    "full_load_status": "COMPLETED",
+    "cdc_status": "RUNNING",
+    "full_load_completed_at": "2026-01-31T08:00:00Z",
+    "full_load_lsn": "0/16B3748",
+    "generation": 1,
+    "debezium_connector_name": "cdc_final_test2_1_5f0c1c_source",
+    "sink_connector_name": "cdc_final_test2_1_5f0c1c_sink",
+    "slot_name": "cdc_final_test2_1_5f0c1c",
+    "publication_name": "cdc_final_test2_1_5f0c1c",
+    "intent": "RUNNING",
+    "intent_version": 1,
+    "last_error": "table projects_simple is QUARANTINED. Fix: see its own error",
+    "last_error_code": "CONNECTOR_FAILED",
+    "last_error_at": "2026-01-31T08:00:05Z",
+    "failed_step": "cdc_health",
+    "created_at": "2026-01-31T07:59:00Z",
+    "updated_at": "2026-01-31T08:00:05Z",
+    "source": {"connection": "app", "database": "cdctest", "schema": "public"},
+    "target": {"connection": "warehouse", "database": "cdctest", "schema": "dbo"},
+    "tables": [_TABLE],
+}
+_EVENT: JsonDict = {
+    "id": 17,
+    "at": "2026-01-31T08:00:05Z",
+    "pipeline_id": _ID,
+    "pipeline_name": "final_test2",
+    "table_name": "projects_simple",
+    "field": "state",
+    "old_value": "STREAMING",
+    "new_value": "QUARANTINED",
+    "cause": "the target refuses a record",
+    "run_id": "0a7c3c1e-0c1a-4f55-8a3f-2b1f5f3a2b11",
+}
+_LAG: JsonDict = {
+    "pipeline": "final_test2",
+    "source_lsn": "0/16B4000",
+    "delivered_lsn": "0/16B3F00",
+    "bytes_behind": 256,
+    "tables": [{"name": "projects_simple", "records_behind": 0}],
+}
 
 
 class EndpointShape(BaseModel):
@@ -35,6 +100,8 @@ class TableShape(BaseModel):
 class PipelineShape(BaseModel):
     """One pipeline: the columns of `pipelines`, with its tables. Not yet recorded: `id` is null."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_PIPELINE]})
+
     id: UUID | None
     name: str = Field(examples=["final_test2"])
     mode: str | None = Field(examples=["full_load_and_cdc"])
@@ -64,6 +131,8 @@ class PipelineShape(BaseModel):
 class EventShape(BaseModel):
     """One row of `pipeline_events`."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EVENT]})
+
     id: int
     at: datetime
     pipeline_id: UUID
@@ -86,6 +155,8 @@ class TableLagShape(BaseModel):
 class LagShape(BaseModel):
     """How far the stream is behind now; null where nothing streams."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_LAG]})
+
     pipeline: str
     source_lsn: str
     delivered_lsn: str | None
@@ -93,8 +164,18 @@ class LagShape(BaseModel):
     tables: list[TableLagShape]
 
 
+class LagSampleShape(BaseModel):
+    """How far a pipeline was behind at a moment; null where nothing was captured or applied."""
+
+    at: datetime = Field(examples=["2026-01-31T08:00:10Z"])
+    bytes_behind: int | None = Field(description="WAL of the source not proved to be in Kafka.", examples=[256])
+    records_behind: int | None = Field(description="Records not yet in the target.", examples=[12])
+
+
 class HealthShape(BaseModel):
     """Healthy, or what is away."""
 
     status: str = Field(examples=["healthy"])
-    checks: dict[str, str] | None = None
+    checks: dict[str, str] | None = Field(
+        default=None, examples=[{"state_database": "ok", "kafka_connect": "ok", "dagster_daemon": "none was ever seen"}]
+    )

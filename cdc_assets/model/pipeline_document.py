@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from cdc_assets.model.lag_sample import LagSample
 from cdc_assets.model.pipeline import Definitions, Endpoint, InvalidDefinition, Pipeline
 from cdc_assets.model.record import Event, PipelineRecord, TableRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
@@ -62,6 +63,15 @@ def event_document(event: Event) -> Json:
         "new_value": event.new_value,
         "cause": event.cause,
         "run_id": event.run_id,
+    }
+
+
+def lag_sample_document(sample: LagSample) -> Json:
+    """A sample under the names of `pipeline_lag`."""
+    return {
+        "at": _time(sample.at),
+        "bytes_behind": sample.bytes_behind,
+        "records_behind": sample.records_behind,
     }
 
 

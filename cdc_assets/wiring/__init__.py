@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdc_assets.wiring.alerts import alert_report, alert_rules, send_alerts, try_channels
-    from cdc_assets.wiring.basics import load_definitions, load_settings, open_store
+    from cdc_assets.wiring.basics import load_definitions, load_settings, open_lag_history, open_store
     from cdc_assets.wiring.control import (
         RunWish,
         find_pipeline,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         request_table_pause,
         request_table_resume,
     )
-    from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline
+    from cdc_assets.wiring.definitions import change_pipeline, create_pipeline, delete_pipeline, pipeline_schema
     from cdc_assets.wiring.diagnosis import diagnose
     from cdc_assets.wiring.health import observe_health
     from cdc_assets.wiring.inspection import check, plan, read_lag
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alerts": ("alert_report", "alert_rules", "send_alerts", "try_channels"),
-    "basics": ("load_definitions", "load_settings", "open_store"),
+    "basics": ("load_definitions", "load_settings", "open_lag_history", "open_store"),
     "control": (
         "RunWish",
         "find_pipeline",
@@ -51,7 +51,7 @@ _HOMES = {
         "request_table_pause",
         "request_table_resume",
     ),
-    "definitions": ("change_pipeline", "create_pipeline", "delete_pipeline"),
+    "definitions": ("change_pipeline", "create_pipeline", "delete_pipeline", "pipeline_schema"),
     "diagnosis": ("diagnose",),
     "health": ("observe_health",),
     "inspection": ("check", "plan", "read_lag"),
@@ -81,7 +81,9 @@ __all__ = [
     "load_settings",
     "migrate",
     "observe_health",
+    "open_lag_history",
     "open_store",
+    "pipeline_schema",
     "plan",
     "read_lag",
     "reconcile",

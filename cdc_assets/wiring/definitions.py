@@ -1,6 +1,7 @@
 """Pipeline files made, changed and deleted for somebody who does not sit at the machine."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from cdc_assets.adapters import definition_files
 from cdc_assets.model.errors import DefinitionConflictError, UnknownPipelineError
@@ -13,6 +14,11 @@ from cdc_assets.wiring.control import find_pipeline
 from cdc_assets.wiring.removal import drop
 
 _AT_REST = frozenset({PipelineStatus.NOT_STARTED, PipelineStatus.STOPPED, PipelineStatus.COMPLETED})
+
+
+def pipeline_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a pipeline's content: the one its file is written to in an editor."""
+    return definition_files.pipeline_schema()
 
 
 def create_pipeline(settings: Settings, name: str, content: Mapping[str, object]) -> PipelineRecord:

@@ -5,6 +5,7 @@ Known gaps: `tables: all` and `except` are refused as not supported; connections
 
 from cdc_assets.adapters.definition_files.alerts import load_alerts
 from cdc_assets.adapters.definition_files.reader import load
+from cdc_assets.adapters.definition_files.schema import pipeline_schema
 from cdc_assets.adapters.definition_files.writer import delete, write
 
-__all__ = ["delete", "load", "load_alerts", "write"]
+__all__ = ["delete", "load", "load_alerts", "pipeline_schema", "write"]

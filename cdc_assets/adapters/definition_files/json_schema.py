@@ -8,17 +8,16 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from cdc_assets.adapters.definition_files.schema import ConnectionEntry, PipelineFile
+from cdc_assets.adapters.definition_files.schema import ConnectionEntry, pipeline_schema
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "schema"
 
 
 def json_schemas() -> dict[str, str]:
     """Return the text of every schema file, by file name."""
-    pipeline = TypeAdapter(PipelineFile).json_schema(mode="validation")
     connections = TypeAdapter(dict[str, ConnectionEntry]).json_schema(mode="validation")
     return {
-        "pipeline.json": _text("A pipeline of cdc_assets (pipelines/NAME.yaml)", pipeline),
+        "pipeline.json": _text("A pipeline of cdc_assets (pipelines/NAME.yaml)", pipeline_schema()),
         "connections.json": _text("The connections of cdc_assets (connections.yaml)", connections),
     }
 

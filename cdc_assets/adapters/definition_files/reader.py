@@ -11,9 +11,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cdc_assets.adapters.definition_files.complaints import complaints
+from cdc_assets.adapters.definition_files.fields import CONNECTION_NAME, PIPELINE_NAME
 from cdc_assets.adapters.definition_files.schema import (
-    CONNECTION_NAME,
-    PIPELINE_NAME,
     ConnectionEntry,
     PipelineFile,
     SecretEntry,

@@ -4,86 +4,24 @@ Unknown keys and values of another type are refused; nothing is converted. `json
 from these models.
 """
 
-import re
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-# A folder of secrets has this name, and Kafka Connect parts a reference to it at colons and braces.
-CONNECTION_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
-_MAX_IDENTIFIER_BYTES = 63
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")
-_PROVIDER_REFERENCE = re.compile(r"\$\{[A-Za-z0-9_-]+:[^${}:]*(:[^${}:]+)?\}")
-_OURS = re.compile(r"cdc_assets_state|cdc_load_chunk_\d+")
-
-
-def refused(what: str, fix: str, *, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
-    """Make the error of a validator: what is wrong, the way out, and where below the validated value it stands."""
-    # Through the context, because braces in a template are placeholders.
-    return PydanticCustomError("refused", "{what}", {"what": what, "fix": fix, "at": at})
-
-
-def _identifier(value: str) -> str:
-    # Dagster forbids these in partition keys, and no log line survives the others.
-    if not value.isprintable() or "..." in value:
-        raise refused(
-            "must hold neither control characters nor three dots in a row", "rename the object in the database"
-        )
-    if not value or len(value.encode()) > _MAX_IDENTIFIER_BYTES:
-        raise refused("must have 1 to 63 bytes", "write the name as the database has it")
-    return value
-
-
-def _role(value: str) -> str:
-    if not value or not value.isprintable():
-        raise refused("must be a role's name, without control characters", "write for example `user: cdc`")
-    return value
-
-
-def _schema_name(value: str) -> str:
-    if value.startswith("pg_") or value == "information_schema":
-        raise refused("is a schema of PostgreSQL itself", "name a schema of your own")
-    return value
-
-
-def _target_table(value: str) -> str:
-    if _OURS.fullmatch(value):
-        raise refused("is the name of a table this product keeps in the target", "give the target table another name")
-    return value
-
-
-def _environment_name(value: str) -> str:
-    if not _ENVIRONMENT_NAME.fullmatch(value):
-        raise refused("is no name of an environment variable", "write for example `env: APP_PASSWORD`")
-    return value
-
-
-def _host(value: str) -> str:
-    if not _HOST.fullmatch(value):
-        raise refused("is no host name or address", "write for example `host: db.example.org`, without port and user")
-    return value
-
-
-def _path(value: object) -> object:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise refused("must be the path of a file", "write for example `/run/secrets/app_password`")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError:
-        raise refused("names the home of a user who does not exist here", "write the path from / on") from None
-
-
-def _provider_reference(value: str) -> str:
-    if not _PROVIDER_REFERENCE.fullmatch(value):
-        raise refused(
-            "must be a config-provider reference of Kafka Connect, not the password",
-            "write for example `connect_password: ${directory:/run/secrets:app_password}`",
-        )
-    return value
+from cdc_assets.adapters.definition_files.fields import (
+    EnvironmentName,
+    FilePath,
+    Host,
+    Identifier,
+    Port,
+    ProviderReference,
+    Role,
+    SchemaName,
+    TableColumn,
+    TargetName,
+    refused,
+    target_table,
+)
 
 
 def _no_literal(value: object) -> object:
@@ -117,12 +55,6 @@ def _second(names: list[str]) -> int | None:
     return next((position for position, name in enumerate(names) if name in names[:position]), None)
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
-SchemaName = Annotated[str, AfterValidator(_identifier), AfterValidator(_schema_name)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-FilePath = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
-
-
 class StrictEntry(BaseModel):
     """A part of a file: no key that is not known, no value of another type."""
 
@@ -132,7 +64,7 @@ class StrictEntry(BaseModel):
 class SecretEntry(StrictEntry):
     """Where a secret is read from when a login is made; exactly one of the two."""
 
-    env: Annotated[str, AfterValidator(_environment_name)] | None = Field(
+    env: EnvironmentName | None = Field(
         default=None, description="Environment variable that holds the secret.", examples=["APP_PASSWORD"]
     )
     file: FilePath | None = Field(
@@ -173,21 +105,19 @@ class ConnectionEntry(StrictEntry):
     """A database server as one role."""
 
     kind: Literal["postgres"] = Field(description="Database product: postgres.", examples=["postgres"])
-    host: Annotated[str, AfterValidator(_host)] = Field(
-        description="Host name or address.", examples=["db.example.org"]
-    )
+    host: Host = Field(description="Host name or address.", examples=["db.example.org"])
     port: Port = Field(default=5432, description="Port of the server.", examples=[5432])
-    user: Annotated[str, AfterValidator(_role)] = Field(description="Role that logs in.", examples=["cdc"])
+    user: Role = Field(description="Role that logs in.", examples=["cdc"])
     password: Annotated[SecretEntry, BeforeValidator(_no_literal, json_schema_input_type=SecretEntry)] = Field(
         description="Where the password is read from; never the password itself.", examples=["{env: APP_PASSWORD}"]
     )
-    connect_host: Annotated[str, AfterValidator(_host)] | None = Field(
+    connect_host: Host | None = Field(
         default=None, description="The host as Kafka Connect sees it, when it differs.", examples=["db.internal"]
     )
     connect_port: Port | None = Field(
         default=None, description="The port as Kafka Connect sees it, when it differs.", examples=[5432]
     )
-    connect_password: Annotated[str, AfterValidator(_provider_reference)] | None = Field(
+    connect_password: ProviderReference | None = Field(
         default=None,
         description="Config-provider reference to the password on a remote Kafka Connect.",
         examples=["${directory:/run/secrets:app_password}"],
@@ -224,6 +154,7 @@ class ColumnsEntry(StrictEntry):
 
     exclude: list[Identifier] = Field(
         default=[],
+        json_schema_extra={"uniqueItems": True},
         description="Columns that the target does not get: not made, not loaded, not sent. Never columns of the key.",
         examples=["[notes]"],
     )
@@ -233,10 +164,10 @@ class TableEntry(StrictEntry):
     """One table."""
 
     name: Identifier = Field(description="Name of the source table, without its schema.", examples=["orders"])
-    target: Annotated[Identifier, AfterValidator(_target_table)] | None = Field(
+    target: TargetName | None = Field(
         default=None, description="Name of the target table; the same name when unset.", examples=["orders_copy"]
     )
-    key: Annotated[list[Identifier], Field(min_length=1)] | None = Field(
+    key: Annotated[list[Identifier], Field(min_length=1, json_schema_extra={"uniqueItems": True})] | None = Field(
         default=None,
         description="Columns that find a row, only for a table without a primary key; unique and NOT NULL.",
         examples=["[tenant_id, order_no]"],
@@ -262,7 +193,7 @@ class TableEntry(StrictEntry):
                 at=("columns", "exclude", both),
             )
         if self.target is None:
-            _target_table(self.name)
+            target_table(self.name)
         return self
 
 
@@ -283,7 +214,7 @@ class OptionsEntry(StrictEntry):
     max_mb_per_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         default=None, description="Limit of the load in megabytes a second; null for none.", examples=[50]
     )
-    accept_inexact: list[str] = Field(
+    accept_inexact: list[TableColumn] = Field(
         default=[],
         description="table.column whose type cannot be guaranteed: a warning instead of a refusal.",
         examples=["[orders.discount]"],
@@ -301,9 +232,11 @@ class PipelineFile(StrictEntry):
     source: SourceEntry = Field(description="Where the tables are read.", examples=["{connection: app, ...}"])
     target: TargetEntry = Field(description="Where they are written.", examples=["{connection: warehouse, ...}"])
     tables: Annotated[
-        list[Annotated[TableEntry, BeforeValidator(_short_table, json_schema_input_type=str | TableEntry)]],
+        list[Annotated[TableEntry, BeforeValidator(_short_table, json_schema_input_type=Identifier | TableEntry)]],
         Field(min_length=1),
-        BeforeValidator(_listed_tables, json_schema_input_type=list[str | TableEntry]),
+        BeforeValidator(
+            _listed_tables, json_schema_input_type=Annotated[list[Identifier | TableEntry], Field(min_length=1)]
+        ),
     ] = Field(description="The tables, by name or with their settings.", examples=["[orders]"])
     options: OptionsEntry = Field(
         default=OptionsEntry(), description="How the pipeline loads.", examples=["{load_streams: 2}"]
@@ -328,3 +261,8 @@ class PipelineFile(StrictEntry):
                     at=("options", "accept_inexact", position),
                 )
         return self
+
+
+def pipeline_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a pipeline's file."""
+    return PipelineFile.model_json_schema(mode="validation")

@@ -9,8 +9,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
+from cdc_assets.adapters.definition_files.fields import PIPELINE_NAME
 from cdc_assets.adapters.definition_files.reader import NAME_FIX, read_one
-from cdc_assets.adapters.definition_files.schema import PIPELINE_NAME
 from cdc_assets.model.errors import DefinitionConflictError, DefinitionError
 from cdc_assets.model.pipeline import Pipeline
 

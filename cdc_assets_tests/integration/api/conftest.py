@@ -18,7 +18,16 @@ from cdc_assets.settings import Settings
 from cdc_assets.wiring import load_definitions, migrate, open_store
 
 TOKEN = "a token of the test"
-_CONNECTIONS = "app: {kind: postgres, host: 127.0.0.1, port: 9, user: cdc, password: {env: APP_PASSWORD}}\n"
+CONTENT: dict[str, Any] = {
+    "mode": "full_load_only",
+    "source": {"connection": "app", "database": "cdctest", "schema": "public"},
+    "target": {"connection": "app", "database": "cdctest", "schema": "dbo"},
+    "tables": ["customers"],
+}
+_CONNECTIONS = "".join(
+    f"{name}: {{kind: postgres, host: 127.0.0.1, port: 9, user: cdc, password: {{env: APP_PASSWORD}}}}\n"
+    for name in ("app", "warehouse")
+)
 _PIPELINE = """
 mode: full_load_and_cdc
 source: {connection: app, database: cdctest, schema: public}
@@ -40,9 +49,13 @@ class Api:
     def post(self, path: str, **options: Any) -> requests.Response:  # noqa: ANN401
         return requests.post(self.url + path, timeout=30, **options)
 
+    def delete(self, path: str, **options: Any) -> requests.Response:  # noqa: ANN401
+        return requests.delete(self.url + path, timeout=30, **options)
+
 
 @contextmanager
-def _api(directory: Path, database_url: str, **variables: str) -> Iterator[Api]:
+def serve_api(directory: Path, database_url: str, **variables: str) -> Iterator[Api]:
+    """Serve the API of the installation in `directory` from a process of its own."""
     port = free_port()
     settings = Settings.load(
         home=directory / "home",
@@ -90,7 +103,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def start_api(directory: Path, database_url: str) -> Callable[..., AbstractContextManager[Api]]:
     """Start a further API on the same state, with further variables."""
-    return lambda url=database_url, **variables: _api(directory, url, **variables)
+    return lambda url=database_url, **variables: serve_api(directory, url, **variables)
 
 
 @pytest.fixture(scope="module")

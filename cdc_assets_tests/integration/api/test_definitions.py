@@ -9,14 +9,7 @@ import requests
 
 from cdc_assets.model.status import Intent
 from cdc_assets.wiring import open_store
-from cdc_assets_tests.integration.api.conftest import Api
-
-_CONTENT: dict[str, Any] = {
-    "mode": "full_load_only",
-    "source": {"connection": "app", "database": "cdctest", "schema": "public"},
-    "target": {"connection": "app", "database": "cdctest", "schema": "dbo"},
-    "tables": ["customers"],
-}
+from cdc_assets_tests.integration.api.conftest import CONTENT, Api
 
 
 def _ask(api: Api, method: str, path: str, document: object = None) -> requests.Response:
@@ -33,11 +26,11 @@ def file(api: Api) -> Iterator[Path]:
 
 
 def test_a_made_pipeline_is_a_file_and_a_record(api: Api, file: Path) -> None:
-    made = _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    made = _ask(api, "POST", "", {"name": "made", **CONTENT})
     assert (made.status_code, made.headers["location"]) == (201, "/api/pipelines/made")
     assert (made.json()["status"], made.json()["tables"][0]["name"]) == ("NOT_STARTED", "customers")
     assert "full_load_only" in file.read_text()
-    again = _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    again = _ask(api, "POST", "", {"name": "made", **CONTENT})
     assert (again.status_code, again.json()["code"]) == (409, "DEFINITION_CONFLICT")
 
 
@@ -48,7 +41,7 @@ def test_a_change_keeps_the_comments_beside_what_stays(api: Api, file: Path) -> 
         "target: {connection: app, database: cdctest, schema: dbo}\n"
         "tables:\n  - customers  # the big one\n  - parcels  # soon gone\n"
     )
-    changed = _ask(api, "PUT", "/made", {**_CONTENT, "tables": ["customers", {"name": "orders", "target": "o"}]})
+    changed = _ask(api, "PUT", "/made", {**CONTENT, "tables": ["customers", {"name": "orders", "target": "o"}]})
     assert changed.status_code == 200, changed.text
     assert sorted(table["name"] for table in changed.json()["tables"]) == ["customers", "orders"]
     text = file.read_text()
@@ -72,7 +65,7 @@ def test_what_cannot_be_used_is_refused_by_name_and_not_written(
     api: Api, file: Path, change: dict[str, Any], named: str
 ) -> None:
     before = sorted(api.settings.pipelines_dir.parent.rglob("*"))
-    refused = _ask(api, "POST", "", {"name": "made", **_CONTENT, **change})
+    refused = _ask(api, "POST", "", {"name": "made", **CONTENT, **change})
     assert refused.status_code == 422, refused.text
     assert named in refused.json()["detail"]
     assert refused.json()["fix"]
@@ -81,17 +74,17 @@ def test_what_cannot_be_used_is_refused_by_name_and_not_written(
 
 
 def test_a_refused_change_leaves_the_file_as_it_is(api: Api, file: Path) -> None:
-    _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    _ask(api, "POST", "", {"name": "made", **CONTENT})
     before = file.read_text()
-    refused = _ask(api, "PUT", "/made", {**_CONTENT, "options": {"load_streams": 0}})
+    refused = _ask(api, "PUT", "/made", {**CONTENT, "options": {"load_streams": 0}})
     assert refused.status_code == 422
     assert "load_streams" in refused.json()["detail"]
     assert file.read_text() == before
-    assert _ask(api, "PUT", "/nothing", _CONTENT).status_code == 404
+    assert _ask(api, "PUT", "/nothing", CONTENT).status_code == 404
 
 
 def test_a_pipeline_at_work_is_not_deleted(api: Api, file: Path) -> None:
-    _ask(api, "POST", "", {"name": "made", **_CONTENT})
+    _ask(api, "POST", "", {"name": "made", **CONTENT})
     store = open_store(api.settings)
     store.write_intent("made", Intent.RUNNING, cause="a test")
     refused = _ask(api, "DELETE", "/made")

@@ -67,6 +67,22 @@ def test_start_and_stop_are_accepted_as_intents_with_their_events(api: Api) -> N
     assert api.get("/api/pipelines/shop/events", params={"after": first["id"]}).json() == rest
 
 
+def test_pages_are_followed_by_their_link(api: Api) -> None:
+    for _ in range(2):
+        api.post("/api/pipelines/shop/start")
+        api.post("/api/pipelines/shop/stop")
+    for path, key in (("/api/pipelines", "name"), ("/api/pipelines/shop/events", "id")):
+        whole = api.get(path).json()
+        assert len(whole) > 1
+        found: list[object] = []
+        following: str | None = f"{path}?limit=1"
+        while following is not None:
+            answer = api.get(following)
+            found += answer.json()
+            following = answer.links["next"]["url"] if "next" in answer.links else None
+        assert [each[key] for each in whole] == [each[key] for each in found]  # type: ignore[index]
+
+
 def test_a_broken_pipeline_is_not_started(api: Api) -> None:
     answer = api.post("/api/pipelines/broken/start")
     assert answer.status_code == 409
