@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from cdc_assets.model.errors import ConnectorError
 from cdc_assets.model.position import Lsn
@@ -38,6 +38,7 @@ _TABLES = {
     "history": ("audit_2024", "audit_2025", "audit_2026"),
     "orders": ("orders", "{name: lines, target: order_lines}", "customers"),
 }
+_PATIENCE_MS = 180_000
 _LSN = Lsn.parse("0/16B3748")
 _CAUSE = "a test"
 
@@ -76,7 +77,9 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser of a user's own."""
     made = browser.new_context(viewport={"width": 1200, "height": 900})
-    made.set_default_timeout(60_000)
+    # Two clocks of its own has the driver; neither may run out on a busy machine.
+    made.set_default_timeout(_PATIENCE_MS)
+    expect.set_options(timeout=_PATIENCE_MS)
     yield made
     made.close()
 
