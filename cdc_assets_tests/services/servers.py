@@ -4,15 +4,19 @@
 file; with CDC_TEST_SERVERS set to that file the fixtures use these servers instead of starting their own.
 """
 
+import contextlib
 import json
 import secrets
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import requests
 from psycopg import sql
@@ -114,6 +118,32 @@ class Servers:
         """Kill -9 one server: postgres-18, postgres-15, kafka or connect. Asking for it again starts it again."""
         self.running.pop(name).kill()
 
+    def postmaster(self, major: int) -> psutil.Process:
+        """The main process of a running PostgreSQL server."""
+        process = self.running[f"postgres-{major}"].process
+        assert process is not None
+        return psutil.Process(process.pid)
+
+    @contextmanager
+    def log_kept_in_memory(self, major: int) -> Iterator[None]:
+        """Have a PostgreSQL server write of its log only what a session insists on: its own writers are held.
+
+        A `kill` of the server inside the block loses the rest.
+        """
+        server = self.postmaster(major)
+        writers = _log_writers(server)
+        for writer in writers:
+            writer.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            # One that is held does not see its server die, and would be in the way of the next one.
+            lives = server.is_running() and server.status() != psutil.STATUS_ZOMBIE
+            after = signal.SIGCONT if lives else signal.SIGKILL
+            for writer in writers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    writer.send_signal(after)
+
     def stop(self) -> None:
         """Stop all, last started first, and remove the directory; nothing is kept, so nothing is waited for."""
         for name, process in reversed(list(self.running.items())):
@@ -186,8 +216,19 @@ def drop_databases(cluster_url: str, databases: Databases) -> None:
     with psycopg.connect(cluster_url, autocommit=True) as session:
         for url in (databases.source_url, databases.target_url, databases.state_url):
             name = url.rpartition("/")[2]
-            _drop_slots(session, name)
+            drop_slots(session, name)
             session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@retry(stop=stop_after_delay(20), wait=wait_fixed(0.1), retry=retry_if_not_result(lambda found: len(found) == 3))
+def _log_writers(server: psutil.Process) -> list[psutil.Process]:
+    """The processes that write a server's log and pages for others; a moment after its start all of them are there."""
+    found = []
+    for child in server.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any(word in " ".join(child.cmdline()) for word in ("walwriter", "background writer", "checkpointer")):
+                found.append(child)
+    return found
 
 
 @retry(
@@ -196,7 +237,8 @@ def drop_databases(cluster_url: str, databases: Databases) -> None:
     # A walsender needs a moment to let go of its slot.
     retry=retry_if_exception_type((psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject)),
 )
-def _drop_slots(session: psycopg.Connection, database: str) -> None:
+def drop_slots(session: psycopg.Connection, database: str) -> None:
+    """Drop every slot of a database, also those in use."""
     mine = "FROM pg_replication_slots WHERE database = %s"
     session.execute(f"SELECT pg_terminate_backend(active_pid) {mine} AND active_pid IS NOT NULL", [database])
     session.execute(f"SELECT pg_drop_replication_slot(slot_name) {mine}", [database])
