@@ -20,20 +20,10 @@ from cdc_assets_tests.services.servers import (
     make_databases,
 )
 
-_INSTALLATIONS = ("installation", "ground")
-
 
 def pytest_configure() -> None:
     """Take Ctrl-C: a suite started in the background inherits it as ignored, and so would every program it starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one installation, else of one file, in one worker: starting it twice would cost a minute."""
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        group = next((shared for shared in _INSTALLATIONS if shared in fixtures), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
