@@ -54,7 +54,7 @@ def _sink_options(url: str) -> str:
         ConnectorCredentials("user", "password"),
         name="sink",
         topic="topic",
-        has_other_unique_index=False,
+        keeps_events_apart=False,
     )
     (options,) = parse_qs(urlsplit(config["connection.url"].removeprefix("jdbc:")).query)["options"]
     return options
