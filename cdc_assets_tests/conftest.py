@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cdc_assets.settings import inherited_environment
+from cdc_assets_tests.faults.matrix import FAULT, HEAD
 from cdc_assets_tests.services.servers import (
     Addresses,
     Databases,
@@ -20,10 +21,26 @@ from cdc_assets_tests.services.servers import (
     make_databases,
 )
 
+_FAULTS: list[str] = []
+
 
 def pytest_configure() -> None:
     """Take Ctrl-C: a suite started in the background inherits it as ignored, and so would every program it starts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keep what a test has seen of its fault; a worker's report arrives here too."""
+    if report.when == "teardown":
+        _FAULTS.extend(str(line) for name, line in report.user_properties if name == FAULT)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the fault matrix."""
+    if _FAULTS:
+        terminalreporter.section("fault matrix")
+        for line in (*HEAD, *_FAULTS):
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from cdc_assets.model.errors import (
     IntentChangedError,
     LeaseHeldError,
     LeaseLostError,
+    SecretMissingError,
     WaitTimeoutError,
 )
 from cdc_assets.model.pipeline import Pipeline
@@ -126,7 +127,7 @@ def _change(context: HealthContext, seen: Look, actions: tuple[HealAction, ...],
         # Somebody else works on it or wants something else: the next look sees what has become of it.
         context.log(f"Health of {context.pipeline.name}: nothing more is changed: {error.message}")
         return report
-    except (ConnectUnavailableError, ConnectorError, WaitTimeoutError) as error:
+    except (ConnectUnavailableError, ConnectorError, SecretMissingError, WaitTimeoutError) as error:
         # What it was asked for did not come about; the next look finds the same and tries again.
         context.log(f"Health of {context.pipeline.name}: {error}")
         return report
@@ -141,6 +142,9 @@ def _carry_out(context: HealthContext, lease: Lease, change: StatusChange) -> No
 
 
 def _heal(context: HealthContext, lease: Lease, action: HealAction) -> None:
+    # A task reads its password when it starts: an altered one, written where the connection has it, must be there.
+    for end in (context.pipeline.source, context.pipeline.target):
+        context.secrets.ensure(end.connection)
     lease.check()
     lease.note("heal", f"{action.kind} {action.connector}, attempt {action.attempt}", cause=action.cause)
     context.log(f"Health of {context.pipeline.name}: {action.kind} {action.connector}: {action.cause}")

@@ -25,7 +25,7 @@ from cdc_assets.planning.wal_held import WalPace, judge_wal
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.store import PipelineStore
-from cdc_assets.ports.streaming import ConnectCluster, KafkaCluster
+from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.capture import read_slot_check
 from cdc_assets.stages.marker import MarkerView, look
@@ -45,6 +45,7 @@ class HealthContext:
     target: TargetDatabase
     connect: ConnectCluster
     kafka: KafkaCluster
+    secrets: ConnectSecrets
     clock: Clock
     log: Callable[[str], None]
 

@@ -23,7 +23,7 @@ from cdc_assets.stages.health import check_health
 from cdc_assets.stages.lag import read_lag
 from cdc_assets.stages.observation import HealthContext
 from cdc_assets.wiring.basics import load_definitions, open_lag_history, open_store
-from cdc_assets.wiring.parts import open_connect, open_kafka, open_source, open_target
+from cdc_assets.wiring.parts import connect_secrets, open_connect, open_kafka, open_source, open_target
 
 # A look comes again in seconds: who does not answer now is shown as away.
 _PATIENCE_SECONDS = 2
@@ -61,6 +61,7 @@ def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: 
             target=open_target(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
             connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
             kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS),
+            secrets=connect_secrets(settings),
             clock=SystemClock(),
             log=log,
         )

@@ -6,28 +6,17 @@ from collections.abc import Iterator
 import pytest
 
 from cdc_assets_tests.faults.gates import install_state_gate
-from cdc_assets_tests.faults.matrix import NewRow, Row, as_markdown
-from cdc_assets_tests.faults.scene import SOURCE, TARGET, Ground, Scene
-from cdc_assets_tests.services.installation import Installation
-from cdc_assets_tests.services.proxy import Proxy
-from cdc_assets_tests.services.servers import Servers
-
-_ROWS: list[Row] = []
+from cdc_assets_tests.faults.ground import Ground
+from cdc_assets_tests.faults.matrix import FAULT, NewRow, Row
+from cdc_assets_tests.faults.scene import Scene
 
 
-@pytest.fixture(scope="session")
-def ground(servers: Servers) -> Iterator[Ground]:
-    """A running stack, and the networks to its source and target."""
-    installation = Installation.make()
-    networks = {major: Proxy(servers.postgres(major).port) for major in (SOURCE, TARGET)}
-    try:
-        installation.up()
-        install_state_gate(installation.state_url)
-        yield Ground(installation, servers, networks)
-    finally:
-        installation.remove()
-        for network in networks.values():
-            network.close()
+@pytest.fixture(scope="package")
+def ground() -> Iterator[Ground]:
+    """A running stack, its source, target and broker, and the networks to them; ended with the matrix."""
+    with Ground.made() as made:
+        install_state_gate(made.installation.state_url)
+        yield made
 
 
 def _name() -> str:
@@ -42,29 +31,27 @@ def scene(ground: Ground) -> Iterator[Scene]:
     made.strike()
 
 
-@pytest.fixture(scope="session")
-def running_scene(ground: Ground) -> Scene:
-    """A pipeline that runs and gets one fault after the other."""
-    made = Scene.set(ground, _name())
-    made.start()
-    return made
+@pytest.fixture(scope="package")
+def _shared_scene(ground: Ground) -> Scene:
+    return Scene.set(ground, _name())
 
 
 @pytest.fixture
-def new_row() -> NewRow:
+def running_scene(_shared_scene: Scene) -> Scene:
+    """A pipeline that runs and gets one fault after the other; one that a test left broken is begun anew."""
+    _shared_scene.ensure_running()
+    return _shared_scene
+
+
+@pytest.fixture
+def new_row(request: pytest.FixtureRequest) -> Iterator[NewRow]:
     """Opens lines of the table; what a test does not reach stays visible in it."""
+    rows: list[Row] = []
 
     def opened(fault: str) -> Row:
-        made = Row(fault)
-        _ROWS.append(made)
-        return made
+        rows.append(Row(fault))
+        return rows[-1]
 
-    return opened
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table."""
-    if _ROWS:
-        terminalreporter.section("fault matrix")
-        for line in as_markdown(_ROWS):
-            terminalreporter.write_line(line)
+    yield opened
+    # With the report they come to the process that prints the table.
+    request.node.user_properties.extend((FAULT, row.as_markdown()) for row in rows)

@@ -61,16 +61,17 @@ def install_state_gate(state_url: str) -> None:
 class Gate:
     """A shut gate."""
 
-    def __init__(self, session: psycopg.Connection) -> None:
+    def __init__(self, session: psycopg.Connection, *, opens: str = "SELECT 1") -> None:
         self._session = session
+        self._opens = opens
 
-    def wait_reached(self, *, seconds: float = 180) -> None:
+    def wait_reached(self, *, seconds: float = 300) -> None:
         """Return when somebody stands at it."""
         wait_until(self._waiting, what="a session that stands at the gate", seconds=seconds)
 
     def let_through(self) -> None:
         """Open it for good."""
-        self._session.execute("DELETE FROM gates.shut")
+        self._session.execute(self._opens.encode())
         self._session.execute("SELECT pg_advisory_unlock(%s)", [_KEY])
 
     def end_waiting(self) -> None:
@@ -95,7 +96,7 @@ def state_gate(
     with psycopg.connect(state_url, autocommit=True) as session:
         session.execute("SELECT pg_advisory_lock(%s)", [_KEY])
         session.execute("INSERT INTO gates.shut VALUES (%s, %s, %s, %s)", [pipeline, field, value, table])
-        gate = Gate(session)
+        gate = Gate(session, opens="DELETE FROM gates.shut")
         try:
             yield gate
         finally:

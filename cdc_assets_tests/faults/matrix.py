@@ -1,9 +1,10 @@
-"""What is known of each fault when its test has ended, and the table that shows it."""
+"""What is known of each fault when its test has ended, and the table that shows it, ready for docs/reliability.md."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-HEADINGS = ("fault", "shown as", "cause", "seconds", "mended by", "every row equal")
+FAULT = "fault"
+"""The property of a test's report that holds a line of the table."""
 
 
 @dataclass
@@ -17,20 +18,22 @@ class Row:
     mended_by: str = "-"
     is_equal: bool = False
 
-    def cells(self) -> tuple[str, ...]:
+    def as_markdown(self) -> str:
+        """The line."""
         seconds = "-" if self.seconds is None else f"{self.seconds:.1f}"
-        return (self.fault, self.state, self.cause, seconds, self.mended_by, "yes" if self.is_equal else "NO")
+        equal = "yes" if self.is_equal else "NO"
+        cells = (self.fault, self.state, self.cause, seconds, self.mended_by, equal)
+        return _line([cell.replace("|", "/") for cell in cells])
 
 
 NewRow = Callable[[str], Row]
 """Opens a line of the table for the fault of that name."""
 
 
-def as_markdown(rows: Sequence[Row]) -> list[str]:
-    """The lines of a table, ready for docs/reliability.md."""
-    lines = [_line(HEADINGS), _line(["---"] * len(HEADINGS))]
-    return lines + [_line([cell.replace("|", "/") for cell in row.cells()]) for row in rows]
-
-
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+_HEADINGS = ("fault", "shown as", "cause", "seconds", "mended by", "every row equal")
+HEAD = (_line(_HEADINGS), _line(["---"] * len(_HEADINGS)))
+"""The lines above the others."""

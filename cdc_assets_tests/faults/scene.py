@@ -1,69 +1,35 @@
 """A pipeline for one fault, and what a user sees of it: everything is read from the state tables and the databases."""
 
-import contextlib
 import re
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 import psycopg
 import requests
 
+from cdc_assets.adapters.kafka import Kafka
+from cdc_assets_tests.faults.ground import SOURCE, TARGET, Ground, Side
 from cdc_assets_tests.faults.matrix import Row
 from cdc_assets_tests.services import workload
-from cdc_assets_tests.services.installation import Installation, database_name, prepare_roles, wait_until
-from cdc_assets_tests.services.proxy import Proxy
-from cdc_assets_tests.services.servers import Databases, Servers, make_databases
+from cdc_assets_tests.services.installation import database_name, prepare_roles, wait_until
+from cdc_assets_tests.services.servers import Databases, drop_slots, make_databases
 from cdc_assets_tests.services.workload import Writers
 
 TABLES = ("orders", "order_lines", "documents")
 ROWS = 3000
-SOURCE, TARGET = 18, 15
 # Names and places of one test run, which would make each printed table another one.
-_OWN = re.compile(r"\b(f_[0-9a-f]+)\w*|127\.0\.0\.1:\d+|\b(source|target)_[0-9a-f]{8}\b|\b(src|tgt)_[0-9a-f]{6}\b")
-
-
-@dataclass
-class Ground:
-    """One installation, a source and a target server with a network in between that can be cut."""
-
-    installation: Installation
-    servers: Servers
-    networks: dict[int, Proxy] = field(default_factory=dict)
-
-    def process(self, *words: str) -> psutil.Process:
-        """The process of the installation's stack with these words on its command line."""
-        found = self._processes(*words)
-        assert found, f"no process with {words}"
-        return found[0]
-
-    def has_process(self, *words: str, besides: psutil.Process | None = None) -> bool:
-        """Whether the stack has such a process, another one than `besides`."""
-        return any(process != besides for process in self._processes(*words))
-
-    def supervisor(self) -> psutil.Process:
-        """The process of `./cdc up`."""
-        return psutil.Process(int((self.installation.directory / "home" / "stack.lock").read_text()))
-
-    def _processes(self, *words: str) -> list[psutil.Process]:
-        home = str(self.installation.directory)
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                command = " ".join(process.cmdline())
-                is_ours = home in command or process.environ().get("CDC_HOME", "").startswith(home)
-                if is_ours and all(word in command for word in words):
-                    found.append(process)
-        return found
-
-    def url(self, major: int, database: str) -> str:
-        """A database as the product reaches it, through the network."""
-        return f"postgresql://127.0.0.1:{self.networks[major].port}/{database}"
+_OWN = re.compile(
+    r"\b(?P<name>f_[0-9a-f]+)\w*|(?P<host>127\.0\.0\.1:\d+)|\b(?P<end>source|target|src|tgt)_[0-9a-f]{6,8}\b|"
+    r"(?P<run>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*( UTC)?)|"
+    r"(?P<process>\b(pid|process) \d+)"
+)
+_AS = {"name": "P", "host": "HOST", "run": "ID", "time": "TIME", "process": "pid N"}
 
 
 @dataclass
@@ -85,11 +51,15 @@ class Scene:
         databases = Databases(source.source_url, target.target_url, source.state_url)
         workload.create_tables(databases.source_url, rows=ROWS)
         source_role, target_role = prepare_roles(databases)
-        for side, url, role, major in (
-            ("source", databases.source_url, source_role, SOURCE),
-            ("target", databases.target_url, target_role, TARGET),
-        ):
-            ground.installation.connect_to(f"{name}_{side}", ground.url(major, database_name(url)), user=role)
+        if ground.disk.tablespace is not None:
+            _run(databases.target_url, (f"GRANT CREATE ON TABLESPACE small TO {target_role}",))
+            _run(databases.target_url, (f"ALTER ROLE {target_role} SET default_tablespace = small",))
+        ends: tuple[tuple[Side, str, str], ...] = (
+            ("source", databases.source_url, source_role),
+            ("target", databases.target_url, target_role),
+        )
+        for side, url, role in ends:
+            ground.installation.connect_to(f"{name}_{side}", ground.url(side, database_name(url)), user=role)
         scene = cls(ground, name, databases.source_url, databases.target_url, source_role, target_role)
         listed = "".join(f"  - {table}\n" for table in TABLES)
         ground.installation.write_pipeline(
@@ -104,7 +74,6 @@ class Scene:
     def strike(self) -> None:
         """Remove the pipeline and its file."""
         installation = self.ground.installation
-        installation.cdc("stop", self.name, expect=None)
         installation.cdc("drop", self.name, expect=None)
         (installation.directory / "pipelines" / f"{self.name}.yaml").unlink()
 
@@ -122,12 +91,76 @@ class Scene:
         """Start the pipeline and wait until it is RUNNING."""
         self.ground.installation.cdc("start", self.name)
 
+    def ensure_running(self) -> None:
+        """Leave it alone when it runs; everything is begun anew otherwise, with no table left in the target."""
+        recorded = self.ground.installation.query("SELECT status FROM pipelines WHERE name = %s", self.name)
+        if recorded and recorded[0]["status"] == "RUNNING":
+            return
+        if recorded:
+            self.ground.installation.cdc("drop", self.name)
+        self.on_target("DROP SCHEMA IF EXISTS dbo CASCADE")
+        self.start()
+
+    def remove(self) -> None:
+        """Remove all of the pipeline with its target tables: what the operator does before a new load."""
+        self.ground.installation.cdc("drop", self.name, "--drop-target")
+
+    def load_anew(self) -> None:
+        """Have everything loaded again."""
+        self.remove()
+        self.start()
+
+    def end_sessions(self, side: Side) -> None:
+        """End the product's sessions of one side, as a network or a server does some day."""
+        url, role = (self.source_url, self.source_role) if side == "source" else (self.target_url, self.target_role)
+        _run(url, (f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'",))
+
+    @contextmanager
+    def open_transaction(self) -> Iterator[int]:
+        """Have a transaction with an id of its own open on the source; gives its process id."""
+        with psycopg.connect(self.source_url) as blocker:
+            blocker.execute("SELECT pg_current_xact_id()")
+            yield blocker.info.backend_pid
+
+    def drop_slot(self) -> None:
+        """Drop the pipeline's slot, whoever uses it."""
+        with psycopg.connect(self.source_url, autocommit=True) as connection:
+            drop_slots(connection, database_name(self.source_url))
+
+    def write_large(self) -> None:
+        """Insert 20 MB of documents."""
+        self.on_source(
+            "INSERT INTO documents SELECT md5('large' || g)::uuid, 'large', repeat(md5(g::text), 640), '{}', now() "
+            "FROM generate_series(1, 1000) g"
+        )
+
+    def write_once(self, first: int, count: int = 10) -> None:
+        """Insert rows that no writer will touch again: whoever loses them does not get them back."""
+        self.on_source(
+            *(f"INSERT INTO orders VALUES ({key}, 1, 1, 1, 'once', now(), true)" for key in range(first, first + count))
+        )
+
+    def wait_confirmed(self, first: int, count: int = 10) -> None:
+        """Wait until those rows are in the target and their sink has told Kafka so: it is never sent them again."""
+        query = f"SELECT count(*) FROM dbo.orders WHERE id BETWEEN {first} AND {first + count - 1}"
+        with psycopg.connect(self.target_url, autocommit=True) as connection:
+            wait_until(lambda: connection.execute(query.encode()).fetchone() == (count,), what="the rows in the target")
+        table = self.tables()["orders"]
+        sink, topic = table["sink_connector_name"], table["topic"]
+        kafka = Kafka(self.ground.installation.environment["CDC_KAFKA_BOOTSTRAP"])
+        end = kafka.end_offsets([topic])[topic]
+        wait_until(lambda: (kafka.committed({sink: topic})[sink] or 0) >= end, what="the sink's confirmation")
+
     # -- what is seen -----------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str:
         """The pipeline's status now."""
         return str(self.ground.installation.pipeline(self.name)["status"])
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """The rows of the pipeline's tables by name."""
+        return self.ground.installation.tables(self.name)
 
     def now(self) -> datetime:
         """The time of the clock that dates the events."""
@@ -148,8 +181,13 @@ class Scene:
             return next((event for event in self.events_since(since) if is_sign(event)), None)
 
         event = wait_until(sign, what=f"an event that shows: {row.fault}", seconds=seconds) or {}
-        row.state = f"{event['table_name'] or 'pipeline'} {event['new_value']}"
-        row.cause = plain(event["cause"] or "")
+        if event["field"] in {"last_error", "run"}:
+            # Neither is a change of the status: the pipeline is what it was.
+            row.state = f"pipeline {self.status}"
+            row.cause = plain(str(event["new_value"] or event["cause"]).partition(". Fix:")[0])
+        else:
+            row.state = f"{event['table_name'] or 'pipeline'} {event['new_value']}"
+            row.cause = plain(event["cause"] or "")
         row.seconds = (event["at"] - since).total_seconds()
         return event
 
@@ -161,6 +199,19 @@ class Scene:
             return row["status"] == "RUNNING" and row["last_error"] is None
 
         wait_until(is_running, what=f"{self.name} RUNNING again", seconds=seconds)
+
+    def wait_streaming(self, table: str) -> None:
+        """Wait until a table streams again, with no error left over."""
+
+        def is_streaming() -> bool:
+            row = self.tables()[table]
+            return row["state"] == "STREAMING" and row["last_error"] is None
+
+        wait_until(is_streaming, what=f"{table} STREAMING again", seconds=180)
+
+    def reason_of(self, table: str) -> str:
+        """What a table's last error says, without the way out and the names of this test run."""
+        return plain(str(self.tables()[table]["last_error"]).partition(". Fix:")[0])
 
     def check_equal(self, row: Row) -> None:
         """Wait until every row is equal; the writers must have stopped. RUNNING is said meanwhile, and so it is due."""
@@ -194,7 +245,12 @@ class Scene:
 
         return look
 
-    def write_password(self, side: str, password: str) -> None:
+    def alter_password(self, side: Side, password: str) -> None:
+        """Give the product's role another password on that server."""
+        url, role = (self.source_url, self.source_role) if side == "source" else (self.target_url, self.target_role)
+        _run(url, (f"ALTER ROLE {role} PASSWORD '{password}'",))
+
+    def write_password(self, side: Side, password: str) -> None:
         """Write a new password into the file where the connection has it."""
         (self.ground.installation.directory / f"{self.name}_{side}.password").write_text(password + "\n")
 
@@ -205,7 +261,7 @@ class Scene:
             "query LIKE 'CREATE_REPLICATION_SLOT%'"
         )
         with psycopg.connect(self.source_url, autocommit=True) as connection:
-            wait_until(lambda: connection.execute(query).fetchall(), what="a slot in the making", seconds=180)
+            wait_until(lambda: connection.execute(query).fetchall(), what="a slot in the making", seconds=300)
 
     def objects_left(self) -> list[str]:
         """What is on the servers beyond one slot, one publication and one connector for each part of the pipeline."""
@@ -234,6 +290,28 @@ def is_error(event: dict[str, Any]) -> bool:
     return bool(event["field"] == "status" and event["new_value"] == "ERROR")
 
 
+def is_table_in(table: str, *states: str) -> Callable[[dict[str, Any]], bool]:
+    """Look for the event with which a table comes to one of these states."""
+    return lambda event: bool(
+        event["field"] == "state" and event["table_name"] == table and event["new_value"] in states
+    )
+
+
+def says(pattern: str) -> Callable[[dict[str, Any]], bool]:
+    """Look for the event that names this cause of an error; what broke first may have been told before."""
+
+    def is_sign(event: dict[str, Any]) -> bool:
+        sentence = event["new_value"] if event["field"] == "last_error" else event["cause"] if is_error(event) else None
+        return re.search(pattern, sentence or "") is not None
+
+    return is_sign
+
+
+def is_wait(event: dict[str, Any]) -> bool:
+    """Whether the pipeline is said to wait for somebody."""
+    return bool(event["field"] == "last_error" and event["cause"] == "WAITING")
+
+
 def is_death(event: dict[str, Any]) -> bool:
     """Whether the run is said to have died."""
     return bool(event["field"] == "run" and (event["cause"] or "").startswith("RUN_DIED"))
@@ -241,7 +319,7 @@ def is_death(event: dict[str, Any]) -> bool:
 
 def plain(sentence: str) -> str:
     """A sentence without the names of this test run."""
-    return _OWN.sub(lambda match: match[2] or match[3] or ("P" if match[1] else "HOST"), sentence).strip()
+    return _OWN.sub(lambda match: match["end"] or _AS[match.lastgroup or "name"], sentence).strip()
 
 
 def answers(url: str) -> bool:
@@ -250,6 +328,11 @@ def answers(url: str) -> bool:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """The error with which a command ended, in one line, without the names of this test run."""
+    return plain(" ".join((done.stdout + done.stderr).rpartition("error:")[2].split()))
 
 
 def kill(process: psutil.Process) -> None:
@@ -261,8 +344,3 @@ def _run(url: str, statements: tuple[str, ...]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
-
-
-def port_of(url: str) -> int:
-    """The port of a URL."""
-    return int(urlsplit(url).port or 0)

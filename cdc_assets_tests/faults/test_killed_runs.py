@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 
 from cdc_assets_tests.faults.gates import row_gate, state_gate
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import TARGET, Scene, is_death
+from cdc_assets_tests.faults.scene import Scene, is_death
 from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.matrix]
@@ -43,8 +42,7 @@ def _before_state(name: str, field: str, value: str | None = None, *, table: str
 @contextmanager
 def _slot_waits(scene: Scene) -> Iterator[Stand]:
     """A slot waits for the transactions that are open."""
-    with psycopg.connect(scene.source_url) as blocker:
-        blocker.execute("SELECT pg_current_xact_id()")
+    with scene.open_transaction():
         yield scene.wait_slot_in_the_making
 
 
@@ -63,7 +61,7 @@ def _before_commit(scene: Scene) -> Iterator[Stand]:
 @contextmanager
 def _before_sinks(scene: Scene) -> Iterator[Stand]:
     """The source connector is made without the target; what comes next asks the target first."""
-    installation, network = scene.ground.installation, scene.ground.networks[TARGET]
+    installation, network = scene.ground.installation, scene.ground.networks["target"]
     with state_gate(installation.state_url, scene.name, "cdc_status", "STARTING") as gate:
 
         def stand() -> None:
@@ -71,7 +69,7 @@ def _before_sinks(scene: Scene) -> Iterator[Stand]:
             network.silence()
             gate.let_through()
             name = installation.pipeline(scene.name)["debezium_connector_name"]
-            wait_until(lambda: name in installation.connectors(), what="the source connector", seconds=30)
+            wait_until(lambda: name in installation.connectors(), what="the source connector", seconds=120)
 
         try:
             yield stand
@@ -118,7 +116,7 @@ def test_the_run_is_killed(scene: Scene, new_row: NewRow, points: tuple[Point, .
                     stand = gates.enter_context(points[number + 1].shut(scene))
                 scene.wait_shown(row, since, is_death)
                 row.mended_by = "by itself: the next run continues"
-        output, _ = starting.communicate(timeout=180)
+        output, _ = starting.communicate(timeout=300)
         assert starting.returncode == 0, output
         assert scene.status == "RUNNING"
         writers.wait_for(10)

@@ -1,29 +1,48 @@
 """Servers that are killed while changes flow: the state shows it, the stream goes on by itself, nothing is lost."""
 
+import re
+from itertools import count
+
 import psycopg
 import pytest
 
+from cdc_assets_tests.faults.ground import SOURCE, TARGET
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import SOURCE, TARGET, Scene, answers, is_error, kill
+from cdc_assets_tests.faults.scene import Scene, answers, is_error, kill, told
 from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.matrix]
 
+_NEVER_USED = count(90_000_000, 1000)
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("Kafka Connect", "ConnectDistributed"), ("the Kafka broker", "kafka.Kafka")]
-)
-def test_a_server_of_the_stream_is_killed(running_scene: Scene, new_row: NewRow, name: str, words: str) -> None:
-    row = new_row(f"kill -9 of {name}")
+
+def test_kafka_connect_is_killed(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of Kafka Connect")
     with running_scene.writing() as writers:
         writers.wait_for(20)
         since = running_scene.now()
-        kill(running_scene.ground.process(words))
+        kill(running_scene.ground.process("ConnectDistributed"))
         running_scene.wait_shown(row, since, is_error)
         running_scene.wait_running()
         writers.wait_for(20)
     row.mended_by = "by itself: the stack starts it again, the connectors resume"
     running_scene.check_equal(row)
+
+
+def test_the_broker_is_killed(running_scene: Scene, new_row: NewRow) -> None:
+    row = new_row("kill -9 of the Kafka broker, started again when shown")
+    servers = running_scene.ground.servers
+    with running_scene.writing() as writers:
+        writers.wait_for(20)
+        since = running_scene.now()
+        servers.kill("kafka")
+        running_scene.wait_shown(row, since, is_error)
+        servers.kafka()
+        running_scene.wait_running()
+        writers.wait_for(20)
+    row.mended_by = "by itself when the broker is back (the stack starts its own again): the connectors go on"
+    running_scene.check_equal(row)
+    assert re.search("Kafka (?!Connect)", row.cause), row.cause
 
 
 def test_the_daemon_is_killed(running_scene: Scene, new_row: NewRow) -> None:
@@ -61,18 +80,20 @@ def test_the_api_is_killed(running_scene: Scene, new_row: NewRow) -> None:
 
 
 def test_everything_is_killed(running_scene: Scene, new_row: NewRow) -> None:
-    row = new_row("kill -9 of the whole stack at once")
+    row = new_row("kill -9 of everything at once: the whole stack and the broker")
     ground = running_scene.ground
     with running_scene.writing() as writers:
         writers.wait_for(20)
         kill(ground.supervisor())
+        ground.servers.kill("kafka")
         # Its reaper ends what it leaves.
         wait_until(lambda: not ground.has_process("postgres"), what="the end of everything", seconds=60)
         writers.wait_for(20)
-        told = ground.installation.cdc("status", running_scene.name, expect=1)
-        row.state, row.cause = "exit 1", (told.stdout + told.stderr).strip().replace("\n", " ")
+        said = ground.installation.cdc("status", running_scene.name, expect=1)
+        row.state, row.cause = "status: exit 1", told(said)
+        ground.servers.kafka()
         ground.installation.up()
-        running_scene.wait_running(seconds=120)
+        running_scene.wait_running()
         writers.wait_for(20)
     row.mended_by = "the operator: ./cdc up; the rest by itself"
     running_scene.check_equal(row)
@@ -97,14 +118,17 @@ def test_the_source_is_restarted(running_scene: Scene, new_row: NewRow) -> None:
 
 
 def test_the_target_is_restarted(running_scene: Scene, new_row: NewRow) -> None:
-    """The server commits lazily, as its owner may wish: what was applied and confirmed must not vanish for that."""
-    row = new_row("kill -9 of the target server, started again when shown")
+    """What a sink has confirmed it is never sent again: it must not vanish with a server whose owner commits lazily."""
+    row = new_row("kill -9 of the target server, which keeps its log in memory, started again when shown")
     servers = running_scene.ground.servers
-    running_scene.on_target("ALTER SYSTEM SET wal_writer_delay = '10s'", "SELECT pg_reload_conf()")
+    first = next(_NEVER_USED)
     with running_scene.writing() as writers:
-        writers.wait_for(200)
-        since = running_scene.now()
-        servers.kill(f"postgres-{TARGET}")
+        writers.wait_for(20)
+        with servers.log_kept_in_memory(TARGET):
+            running_scene.write_once(first)
+            running_scene.wait_confirmed(first)
+            since = running_scene.now()
+            servers.kill(f"postgres-{TARGET}")
         running_scene.wait_shown(row, since, is_error)
         servers.postgres(TARGET)
         running_scene.wait_running()

@@ -134,6 +134,7 @@ class StreamBench(LoadBench):
                 ),
                 connect=self.connect,
                 kafka=self.kafka,
+                secrets=self.secrets,
                 clock=self.clock,
                 log=self.log.append,
             ),
