@@ -10,7 +10,14 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TypeVar
 
-from cdc_assets.model.errors import CdcAssetsError, ConnectUnavailableError, KafkaError, SourceError, TargetError
+from cdc_assets.model.errors import (
+    CdcAssetsError,
+    ConnectUnavailableError,
+    KafkaError,
+    SecretMissingError,
+    SourceError,
+    TargetError,
+)
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
@@ -37,12 +44,15 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class HealthContext:
-    """What a look works with; all of them are to give up within seconds."""
+    """What a look works with; all of them are to give up within seconds.
+
+    `source`, `target`: open them with the password as it is now; SecretMissingError when there is none to be had.
+    """
 
     pipeline: Pipeline
     store: PipelineStore
-    source: SourceDatabase
-    target: TargetDatabase
+    source: Callable[[], SourceDatabase]
+    target: Callable[[], TargetDatabase]
     connect: ConnectCluster
     kafka: KafkaCluster
     secrets: ConnectSecrets
@@ -65,7 +75,7 @@ class Observation:
         observed_at = context.clock.now()
         tables = watched_tables(context.pipeline, self.record)
         watch = self._ask(
-            lambda: context.source.watch(
+            lambda: context.source().watch(
                 slot=self.names.slot,
                 publication=self.names.publication,
                 tables=[table.mapping.source for table in tables],
@@ -92,7 +102,7 @@ class Observation:
             memory = replace(memory, baseline=next_baseline(memory.baseline, watch, check, tables, drifts))
         # A sink notices a missing target only when it has something to write.
         target = self._ask(
-            lambda: context.target.watch(context.pipeline.target.schema, [table.mapping.target for table in tables])
+            lambda: context.target().watch(context.pipeline.target.schema, [table.mapping.target for table in tables])
         )
         if target is not None:
             drifts += target_drifts(target, tables, pipeline_id=self.record.id)
@@ -131,7 +141,7 @@ class Observation:
         if marker is None:
             if memory.passed_at is not None and now - memory.passed_at < _MARKER_EVERY:
                 return None, memory
-            lsn = self._ask(self.context.source.emit_marker)
+            lsn = self._ask(lambda: self.context.source().emit_marker())
             if lsn is None:
                 return None, memory
             marker = Marker(lsn)
@@ -165,7 +175,7 @@ class Observation:
     def _ask(self, question: Callable[[], _Result]) -> _Result | None:
         try:
             return question()
-        except (ConnectUnavailableError, SourceError, TargetError, KafkaError) as error:
+        except (ConnectUnavailableError, SourceError, TargetError, KafkaError, SecretMissingError) as error:
             self.outages.append(error)
             return None
 

@@ -32,7 +32,7 @@ _DATABASE_PATIENCE_SECONDS = 4
 _LOOKS_AT_ONCE = 8
 _SAMPLE_EVERY = timedelta(seconds=10)
 # Asked once more, a server that has just been silent would only make the look longer.
-_AWAY = (SourceError, TargetError, ConnectUnavailableError, KafkaError)
+_AWAY = (SourceError, TargetError, SecretMissingError, ConnectUnavailableError, KafkaError)
 
 
 def observe_health(settings: Settings, memories: Mapping[str, str], *, log: Callable[[str], None]) -> dict[str, str]:
@@ -53,21 +53,17 @@ def observe_health(settings: Settings, memories: Mapping[str, str], *, log: Call
 
 
 def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: Callable[[str], None]) -> HealthMemory:
-    try:
-        context = HealthContext(
-            pipeline=pipeline,
-            store=open_store(settings),
-            source=open_source(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
-            target=open_target(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
-            connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
-            kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS),
-            secrets=connect_secrets(settings),
-            clock=SystemClock(),
-            log=log,
-        )
-    except SecretMissingError as error:
-        log(f"{pipeline.name} cannot be looked at: {error}")
-        return memory
+    context = HealthContext(
+        pipeline=pipeline,
+        store=open_store(settings),
+        source=lambda: open_source(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
+        target=lambda: open_target(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
+        connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
+        kafka=open_kafka(settings, timeout_seconds=_PATIENCE_SECONDS),
+        secrets=connect_secrets(settings),
+        clock=SystemClock(),
+        log=log,
+    )
     report = check_health(context, memory)
     for change in finding_changes(memory, report.verdict):
         context.store.note(
@@ -87,8 +83,8 @@ def _measure(settings: Settings, context: HealthContext, memory: HealthMemory) -
     if record is None or (memory.measured_at is not None and now - memory.measured_at < _SAMPLE_EVERY):
         return memory
     try:
-        lag = read_lag(record, source=context.source, connect=context.connect, kafka=context.kafka)
-    except (SourceError, ConnectUnavailableError, ConnectorError, KafkaError) as error:
+        lag = read_lag(record, source=context.source(), connect=context.connect, kafka=context.kafka)
+    except (SourceError, SecretMissingError, ConnectUnavailableError, ConnectorError, KafkaError) as error:
         context.log(f"Lag of {context.pipeline.name} cannot be measured: {error.message}")
     else:
         open_lag_history(settings).add(record.id, bytes_behind=lag.bytes_behind, records_behind=lag.records_behind)

@@ -58,6 +58,7 @@ class StreamBench(LoadBench):
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     memory: HealthMemory = field(default_factory=HealthMemory)
     patience_seconds: float = 30
+    read_password: Callable[[], str] = lambda: PASSWORD
 
     def __post_init__(self) -> None:
         """Reach Connect and Kafka as the product does."""
@@ -117,17 +118,17 @@ class StreamBench(LoadBench):
             HealthContext(
                 pipeline=pipeline,
                 store=self.store,
-                source=PostgresSource(
+                source=lambda: PostgresSource(
                     pipeline.source,
-                    password=PASSWORD,
+                    password=self.read_password(),
                     pipeline=pipeline.name,
                     epoch=0,
                     clock=SystemClock(),
                     patience_seconds=self.patience_seconds,
                 ),
-                target=PostgresTarget(
+                target=lambda: PostgresTarget(
                     pipeline.target,
-                    password=PASSWORD,
+                    password=self.read_password(),
                     pipeline=pipeline.name,
                     epoch=0,
                     patience_seconds=self.patience_seconds,

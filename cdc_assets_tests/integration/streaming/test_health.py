@@ -7,6 +7,7 @@ import pytest
 import requests
 from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
+from cdc_assets.model.errors import SecretMissingError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.status import CdcStatus, Intent, PipelineStatus, TableState
 from cdc_assets.planning.healing import HealKind
@@ -182,6 +183,20 @@ def test_running_without_moving_is_an_error_that_names_what_stands(bench: Stream
         assert "_sink_0_a" in (record.last_error or "")
     bench.look_until(running, lambda _: _is_running(bench))
     bench.until_equal("a", "b")
+
+
+def test_a_password_that_is_gone_is_named(bench: StreamBench, running: Pipeline) -> None:
+    with_password = bench.read_password
+
+    def gone() -> str:
+        raise SecretMissingError("file /run/app.password does not exist", hint="write the password into it")
+
+    bench.read_password = gone
+    bench.look(running)
+    record = bench.record()
+    assert (record.cdc_status, record.last_error_code) == (CdcStatus.ERROR, "SECRET_MISSING")
+    bench.read_password = with_password
+    bench.look_until(running, lambda _: _is_running(bench))
 
 
 def test_a_server_that_is_away_is_named(bench: StreamBench, running: Pipeline) -> None:
