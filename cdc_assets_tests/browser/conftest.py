@@ -56,9 +56,9 @@ class Watched:
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium of the machine; nothing is fetched."""
+    """Chromium of the machine; nothing is fetched. Ended with its module: its event loop would be in Dagster's way."""
     program = shutil.which("chromium")
     if program is None:
         why = "no Chromium on this machine: apt-get install chromium"
