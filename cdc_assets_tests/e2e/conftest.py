@@ -84,3 +84,9 @@ def still_databases(own_servers: Servers) -> Databases:
     url = own_servers.postgres(18).url("postgres")
     make_still(url)
     return make_databases(url)
+
+
+@pytest.fixture
+def still_case(installation: Installation, still_databases: Databases) -> Iterator[Case]:
+    """A pipeline between them."""
+    yield from _case(installation, still_databases, rows=1000)

@@ -21,8 +21,8 @@ from cdc_assets.settings import Settings, inherited_environment
 from cdc_assets.wiring.parts import migrate
 from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import CHECKOUT, database_name
-from cdc_assets_tests.services.servers import Databases
-from cdc_assets_tests.services.stillness import files_below, server_state
+from cdc_assets_tests.services.servers import Databases, Servers
+from cdc_assets_tests.services.stillness import files_below, server_state, stream_state
 
 _VERBS = ("check", "plan", "start", "stop", "status", "drop", "diagnose")
 _SECRET = "throw-away"
@@ -119,6 +119,36 @@ def _make_sales(shell: Shell, databases: Databases) -> None:
     shell.write_pipeline("sales", databases)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A pipeline whose servers are all of this test's own, so that whatever changes there was changed by the verb."""
+
+    shell: Shell
+    servers: Servers
+    kafka_bootstrap: str
+
+    def state(self) -> object:
+        return (
+            server_state(self.servers.postgres(18).url("postgres")),
+            stream_state(connect_url=self.servers.connect().url, kafka_bootstrap=self.kafka_bootstrap),
+            files_below([self.servers.home, self.shell.directory]),
+        )
+
+
+@pytest.fixture
+def watched(bare_shell: Shell, still_databases: Databases, own_servers: Servers) -> Watched:
+    """`sales` on still databases, with Kafka and Connect in the place of the embedded ones."""
+    kafka_bootstrap, worker = own_servers.kafka(), own_servers.connect()
+    bare_shell.environment |= {
+        # The worker may read below it.
+        "CDC_HOME": str(own_servers.home),
+        "CDC_EMBEDDED_KAFKA_PORT": kafka_bootstrap.rpartition(":")[2],
+        "CDC_EMBEDDED_CONNECT_PORT": str(worker.port),
+    }
+    _make_sales(bare_shell, still_databases)
+    return Watched(bare_shell, own_servers, kafka_bootstrap)
+
+
 def test_without_a_state_database_every_verb_names_the_way_to_one(bare_shell: Shell) -> None:
     for verb in _VERBS:
         error, fix = bare_shell.error(verb, "sales", expect=1)
@@ -165,17 +195,14 @@ def test_check_fails_with_table_fix_and_script(shell: Shell, databases: Database
     assert 'ALTER TABLE "public"."orders" SET LOGGED;' in done.stdout.splitlines()
 
 
-def test_who_only_looks_changes_nothing(bare_shell: Shell, still_databases: Databases) -> None:
-    _make_sales(bare_shell, still_databases)
-
-    def everything() -> object:
-        return server_state(still_databases.source_url), files_below([bare_shell.directory])
-
-    before = everything()
-    for verb in ("check", "plan", "status", "diagnose"):
-        bare_shell.run(verb, "sales")
-        # Not one transaction id, on the server of source, target and state, and not one file.
-        assert everything() == before, verb
+def test_who_only_looks_changes_nothing_anywhere(watched: Watched) -> None:
+    before = watched.state()
+    # Connect was asked to log in, with secrets that it was lent.
+    assert "logs in to the source" in watched.shell.run("check", "sales").stdout
+    assert watched.state() == before
+    for verb in ("plan", "status", "diagnose"):
+        watched.shell.run(verb, "sales")
+        assert watched.state() == before, verb
 
 
 @pytest.mark.parametrize(
@@ -353,9 +380,19 @@ def test_the_life_of_a_pipeline(case: Case) -> None:
     assert slots == (0,)
 
 
-def test_a_start_that_fails_its_checks_says_the_cause_and_changed_nothing(case: Case) -> None:
+def test_a_start_that_fails_its_checks_says_the_cause_and_changed_nothing(still_case: Case) -> None:
+    case = still_case
     with psycopg.connect(case.source_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE orders ADD shape polygon")
+
+    def everything() -> object:
+        stream = stream_state(
+            connect_url=case.installation.connect_url,
+            kafka_bootstrap=f"127.0.0.1:{case.installation.environment['CDC_EMBEDDED_KAFKA_PORT']}",
+        )
+        return server_state(case.source_url), stream, files_below([case.installation.directory])
+
+    before = everything()
     done = case.installation.cdc("start", case.name, expect=1)
     assert "orders.shape is polygon" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("fix: ")
@@ -366,8 +403,8 @@ def test_a_start_that_fails_its_checks_says_the_cause_and_changed_nothing(case: 
         "PREFLIGHT_FAILED",
         "preflight",
     )
-    with psycopg.connect(case.target_url) as connection:
-        assert connection.execute("SELECT to_regnamespace('dbo')").fetchone() == (None,)
+    # Source and target are one server, which nobody else uses: no transaction was given an id there.
+    assert everything() == before
 
 
 def test_diagnose_tells_what_is_away_and_still_reports(shell: Shell) -> None:

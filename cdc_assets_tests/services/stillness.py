@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import psycopg
+import requests
+from confluent_kafka.admin import AdminClient
 
 from cdc_assets_tests.services.installation import wait_until
 
@@ -31,6 +33,15 @@ def server_state(postgres_url: str) -> object:
         slots = connection.execute("SELECT slot_name FROM pg_replication_slots ORDER BY 1").fetchall()
         settings = connection.execute("SELECT name, setting FROM pg_file_settings ORDER BY 1, 2").fetchall()
     return next_id, slots, settings
+
+
+def stream_state(*, connect_url: str, kafka_bootstrap: str) -> object:
+    """Connectors with their configurations, topics, and consumer groups."""
+    answer = requests.get(f"{connect_url}/connectors", params={"expand": "info"}, timeout=30)
+    answer.raise_for_status()
+    client = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    groups = client.list_consumer_groups(request_timeout=30).result().valid
+    return answer.json(), sorted(client.list_topics(timeout=30).topics), sorted(group.group_id for group in groups)
 
 
 def files_below(directories: Iterable[Path]) -> dict[str, bytes]:
