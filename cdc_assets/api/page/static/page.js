@@ -51,6 +51,7 @@
     const text = `${when}${size(bytes)} not yet in Kafka, ${count(records)} records not yet in the target (most: ${count(most)})`;
     if (now.textContent !== text) now.textContent = text;
     if (place.hidden) return;
+    const whole = [1, 2, 5].flatMap((step) => [...Array(10).keys()].map((power) => step * 10 ** power)).sort((a, b) => a - b);
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     plots.set(figure, new uPlot({
       width: place.clientWidth, height: 170,
@@ -63,9 +64,10 @@
         { label: "records not yet in the target", scale: "records", stroke: colour("--busy"), width: 2, dash: [6, 4], spanGaps: false, value: (_, v) => (v === null ? "" : count(v)) },
       ],
       axes: [
-        { ...axis, size: 30, values: (_, all) => all.map((each) => clock.format(each * 1000)) },
+        // The labels are whole minutes and whole records: finer steps would repeat them.
+        { ...axis, size: 30, incrs: [60, 120, 300, 600, 900, 1800, 3600], values: (_, all) => all.map((each) => clock.format(each * 1000)) },
         { ...axis, scale: "bytes", size: 80, values: (_, v) => v.map(size) },
-        { ...axis, scale: "records", side: 1, size: 60, grid: { show: false }, values: (_, v) => v.map(count) },
+        { ...axis, scale: "records", side: 1, size: 60, incrs: whole, grid: { show: false }, values: (_, v) => v.map(count) },
       ],
     }, gaps(lag), place));
   }
