@@ -82,10 +82,6 @@ class Observation:
             )
         )
         reports = self._ask(context.connect.reports) or {}
-        if self._is_out(ConnectUnavailableError):
-            # Without its broker a worker answers late or not at all: the broker is then the cause to be named.
-            self._ask(context.kafka.require_broker)
-            self.outages.sort(key=lambda outage: isinstance(outage, ConnectUnavailableError))
         check: SlotCheck | None = None
         drifts: tuple[Drift, ...] = ()
         if watch is not None and not self._is_out(ConnectUnavailableError):
@@ -113,6 +109,10 @@ class Observation:
             view, memory = self._follow(memory)
         else:
             memory = replace(memory, moved_at=context.clock.now())
+        if self._is_out(ConnectUnavailableError):
+            # Without its broker a worker answers some questions late or never: the broker is then the cause to name.
+            self._ask(context.kafka.require_broker)
+            self.outages.sort(key=lambda outage: isinstance(outage, ConnectUnavailableError))
         standstill = 0.0
         if memory.marker is not None and memory.moved_at is not None:
             standstill = (context.clock.now() - memory.moved_at).total_seconds()
