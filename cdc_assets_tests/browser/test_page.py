@@ -174,3 +174,13 @@ def test_a_page_whose_api_is_gone_says_so(watched: Watched, scene: Api) -> None:
     expect(page.locator("#trouble")).to_contain_text("The API does not answer")
     expect(page.locator("#state-orders .top")).to_contain_text("RUNNING")
     watched.keep("api-gone")
+
+
+def test_the_documentation_of_the_api_needs_nobody_else(watched: Watched, scene: Api) -> None:
+    asked: list[str] = []
+    watched.page.on("request", lambda request: asked.append(request.url))
+    watched.page.goto(f"{scene.url}/docs")
+    expect(watched.page.locator('[data-path$="/start"]')).to_be_visible()
+    watched.keep("documentation")
+    assert [url for url in asked if not url.startswith((scene.url, "data:"))] == []
+    assert not watched.complaints
