@@ -15,6 +15,7 @@ from cdc_assets.model.errors import (
     StateDatabaseError,
 )
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
+from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import Stage, SyncReport, TableOutcome
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, TableState
 from cdc_assets.ports.streaming import ConnectSecrets
@@ -31,6 +32,7 @@ _STEP = {
     Stage.SOURCE_CONNECTOR: "capture",
     Stage.SINK_CONNECTOR: "apply",
 }
+_SHOWN_CAUSES = 3
 _SINK_READY = frozenset({TableState.LOADED, TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED})
 # These say that this run may not, or need not, change anything any more; the next holder of the lease goes on.
 _PASS_THROUGH = (LeaseLostError, IntentChangedError, StateDatabaseError)
@@ -116,11 +118,21 @@ def _require_loads_ended(context: StageContext) -> None:
     """Raise unless no load is under way and at least one table can be streamed."""
     record = context.lease.check()
     ready = _SINK_READY if context.pipeline.mode.loads else _SINK_READY | {TableState.PREPARED}
-    states = {table.source_table: table.state for table in record.tables}
-    if not any(state in ready for state in states.values()):
-        shown = ", ".join(f"{table} {state}" for table, state in states.items())
-        msg = f"connectors of {record.name} not started: no table is loaded ({shown})"
-        raise FullLoadError(msg, hint="mend the cause shown for each table, then start the pipeline again")
+    if not any(table.state in ready for table in record.tables):
+        raise FullLoadError(
+            f"connectors of {record.name} not started: no table is loaded: {_causes(record)}",
+            hint="mend the cause, then start the pipeline again",
+        )
+
+
+def _causes(record: PipelineRecord) -> str:
+    """What became of the first tables, with the cause of each."""
+    told = []
+    for table in record.tables:
+        cause = (table.last_error or "").partition(". Fix: ")[0]
+        told.append(f"{table.source_table} {table.state}{cause and f': {cause}'}")
+    shown = "; ".join(told[:_SHOWN_CAUSES])
+    return shown if len(told) <= _SHOWN_CAUSES else f"{shown}; and {len(told) - _SHOWN_CAUSES} more"
 
 
 def _record_failure(context: StageContext, step: str, error: CdcAssetsError) -> None:

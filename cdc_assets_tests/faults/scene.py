@@ -340,6 +340,16 @@ def kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
 
 
+@contextmanager
+def standing_still(process: psutil.Process) -> Iterator[None]:
+    """Have a process do nothing for the length of the block."""
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
 def _run(url: str, statements: tuple[str, ...]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in statements:
