@@ -25,11 +25,11 @@ TABLES = ("orders", "order_lines", "documents")
 ROWS = 3000
 # Names and places of one test run, which would make each printed table another one.
 _OWN = re.compile(
-    r"\b(?P<name>f_[0-9a-f]+)\w*|(?P<host>127\.0\.0\.1:\d+)|\b(?P<end>source|target|src|tgt)_[0-9a-f]{6,8}\b|"
+    r"\b(?P<root>cdc_f_[0-9a-f]{6}_\d+_[0-9a-f]{6})|\b(?P<name>f_[0-9a-f]+)\w*|(?P<host>127\.0\.0\.1:\d+)|\b(?P<end>source|target|src|tgt)_[0-9a-f]{6,8}\b|"
     r"(?P<run>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})|(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*( UTC)?)|"
     r"(?P<process>\b(pid|process) \d+)"
 )
-_AS = {"name": "P", "host": "HOST", "run": "ID", "time": "TIME", "process": "pid N"}
+_AS = {"root": "cdc_P", "name": "P", "host": "HOST", "run": "ID", "time": "TIME", "process": "pid N"}
 
 
 @dataclass

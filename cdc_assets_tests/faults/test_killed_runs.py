@@ -14,7 +14,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene, is_death
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 Stand = Callable[[], None]
 """Returns when the run stands at the point."""

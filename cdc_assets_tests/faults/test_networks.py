@@ -9,7 +9,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene, is_error
 from cdc_assets_tests.services.proxy import Proxy
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 _CUTS = {
     "connections are reset and refused": Proxy.refuse,

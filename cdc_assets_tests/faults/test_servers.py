@@ -11,7 +11,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene, answers, is_error, kill, standing_still, told
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 _NEVER_USED = count(90_000_000, 1000)
 

@@ -8,7 +8,7 @@ from cdc_assets_tests.faults.gates import row_gate
 from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene, is_wait
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 
 def test_a_start_waits_for_others(scene: Scene, new_row: NewRow) -> None:
