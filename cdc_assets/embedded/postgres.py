@@ -14,7 +14,8 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -41,6 +42,8 @@ class PostgresCluster:
     log: Path
     durable: bool = True
     """False only in tests: without fsync a power cut loses data."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of the server instead of ours."""
 
     def url(self, database: str) -> str:
         """Return the address of a database, with the password."""
@@ -72,6 +75,7 @@ class PostgresCluster:
         }
         # Room below the default of shared memory in small containers.
         options["shared_buffers"] = "64MB"
+        options |= self.settings
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return ServerProcess(
             self.name,
@@ -82,7 +86,6 @@ class PostgresCluster:
             stop_signal=signal.SIGINT,
             as_user=server_user(),
             cwd=self.directory,
-            start_seconds=60,
         )
 
     def answers(self) -> bool:

@@ -1,7 +1,7 @@
 """A pipeline between two real databases whose roles are ordinary ones, and what its checks find."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,18 @@ from cdc_assets.stages.preflight import Neighbours, preflight
 from cdc_assets_tests.services.servers import Databases
 
 PASSWORD = "planted-p4ss"
+# What a change would be seen in: objects, rights, replica identities, publications, slots, roles.
+_CATALOG = """
+SELECT 'class', oid::text, relname, relfilenode::text, relreplident::text, relacl::text FROM pg_class
+    WHERE relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+UNION ALL SELECT 'schema', oid::text, nspname, nspacl::text, '', '' FROM pg_namespace WHERE nspname !~ '^pg_'
+UNION ALL SELECT 'type', oid::text, typname, '', '', '' FROM pg_type WHERE typnamespace::regnamespace::text !~ '^pg_'
+UNION ALL SELECT 'publication', oid::text, pubname, '', '', '' FROM pg_publication
+UNION ALL SELECT 'slot', slot_name, plugin, restart_lsn::text, '', '' FROM pg_replication_slots
+    WHERE database = current_database()
+UNION ALL SELECT 'role', oid::text, rolname, rolreplication::text, rolconfig::text, '' FROM pg_roles
+ORDER BY 1, 2, 3
+"""
 
 
 @dataclass
@@ -43,6 +55,7 @@ class Site:
     is_connect_configured: bool = False
     kafka_bootstrap: str | None = None
     target_schema: str = "dbo"
+    others: Sequence[Pipeline] = ()
 
     def on_source(self, statement: str) -> None:
         """Run a statement as the source's administrator."""
@@ -102,20 +115,38 @@ class Site:
             connect=None if self.connect_url is None else KafkaConnect(self.connect_url, patience_seconds=5),
             secrets=None if secrets_dir is None else EmbeddedConnectSecrets(secrets_dir, lambda _: self.password),
             is_connect_configured=self.is_connect_configured,
-            kafka=None if self.kafka_bootstrap is None else Kafka(self.kafka_bootstrap),
+            kafka=None if self.kafka_bootstrap is None else Kafka(self.kafka_bootstrap, timeout_seconds=5),
             is_kafka_configured=self.kafka_bootstrap is not None,
         )
-        return preflight(pipeline, neighbours, others=(), record=record)
+        return preflight(pipeline, neighbours, others=self.others, record=record)
 
     def found(self, *, record: PipelineRecord | None = None) -> list[PreflightCheck]:
         """What did not pass."""
         return [check for check in self.checks(record=record) if check.status is not CheckStatus.PASS]
 
     def only_fail(self) -> PreflightCheck:
-        """The one check that failed, everything else having passed."""
+        """The one check that failed, everything else having passed and nothing having been changed."""
+        before = self.catalogs()
         (found,) = self.found()
         assert found.status is CheckStatus.FAIL
         assert found.fix
+        assert self.catalogs() == before
+        return found
+
+    def failed(self) -> dict[str, PreflightCheck]:
+        """The checks that failed, by name; nothing has been changed."""
+        before = self.catalogs()
+        found = {check.name: check for check in self.checks() if check.status is CheckStatus.FAIL}
+        assert all(check.what and check.fix for check in found.values())
+        assert self.catalogs() == before
+        return found
+
+    def catalogs(self) -> list[object]:
+        """What source, target and state database hold, as far as their catalogs tell."""
+        found: list[object] = []
+        for url in (self.databases.source_url, self.databases.target_url, self.databases.state_url):
+            with psycopg.connect(url) as session:
+                found.append(session.execute(_CATALOG.encode()).fetchall())
         return found
 
 

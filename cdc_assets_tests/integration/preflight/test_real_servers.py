@@ -276,7 +276,9 @@ def test_a_table_is_its_own_target_under_whatever_name_the_server_is_called(site
     site.databases = replace(site.databases, target_url=url.replace("127.0.0.1", "127.1"))
     site.target_schema = "public"
     site.options = Options(if_target_not_empty="replace")
-    assert "target_is_source" in {check.name for check in site.found() if check.status is CheckStatus.FAIL}
+    found = site.failed()["target_is_source"]
+    assert (found.table, found.what) == ("orders", "table public.orders would be its own target")
+    assert found.fix == "name another schema or table as target"
 
 
 def test_ours_is_known_by_the_bookkeeping(site_18: Site) -> None:
