@@ -7,7 +7,8 @@ import pytest
 
 from cdc_assets_tests.faults.ground import Side
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, plain, says, told
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import plain, says, told
 
 pytestmark = pytest.mark.faults
 

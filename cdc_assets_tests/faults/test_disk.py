@@ -3,7 +3,8 @@
 import pytest
 
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, says, told
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import says, told
 
 pytestmark = pytest.mark.faults
 

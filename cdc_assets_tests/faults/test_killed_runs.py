@@ -11,7 +11,8 @@ import pytest
 
 from cdc_assets_tests.faults.gates import row_gate, state_gate
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, is_death
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import is_death
 from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = pytest.mark.faults

@@ -6,7 +6,8 @@ import pytest
 
 from cdc_assets_tests.faults.ground import SIDES, Side
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, is_error
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import is_error
 from cdc_assets_tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.faults

@@ -8,7 +8,8 @@ import pytest
 
 from cdc_assets_tests.faults.ground import SOURCE, TARGET
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, answers, is_error, kill, standing_still, told
+from cdc_assets_tests.faults.scene import Scene, answers, kill, standing_still
+from cdc_assets_tests.faults.signs import is_error, told
 from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = pytest.mark.faults

@@ -3,7 +3,8 @@
 import pytest
 
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, is_error, is_table_in
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import is_error, is_table_in
 from cdc_assets_tests.services.installation import wait_until
 
 pytestmark = pytest.mark.faults

@@ -6,7 +6,8 @@ import pytest
 
 from cdc_assets_tests.faults.gates import row_gate
 from cdc_assets_tests.faults.matrix import NewRow
-from cdc_assets_tests.faults.scene import Scene, is_wait
+from cdc_assets_tests.faults.scene import Scene
+from cdc_assets_tests.faults.signs import is_wait
 
 pytestmark = pytest.mark.faults
 
