@@ -27,6 +27,7 @@ _LENGTH = re.compile(r"\((\d+)\)")
 _LEAVE_OUT = "leave the column out (`columns: {exclude: [...]}`), or make it text on the source"
 _LOAD_ALONE = f"{_LEAVE_OUT}; mode full_load_only carries it"
 _OTHER_KEY = "leave the table out, or give it another primary key on the source; mode full_load_only carries it"
+_CONVERTER = "give Kafka Connect the converter, which carries it as text (docs/own_servers.md); or "
 
 
 class Verdict(StrEnum):
@@ -54,17 +55,29 @@ class TypeVerdict:
     remedy: str = ""
 
 
-def judge(column: ColumnDefinition, *, target_schema: str, captured: bool = True, is_key: bool = False) -> TypeVerdict:
+def judge(
+    column: ColumnDefinition,
+    *,
+    target_schema: str,
+    captured: bool = True,
+    is_key: bool = False,
+    has_converter: bool = True,
+) -> TypeVerdict:
     """Say how a column reaches the target.
 
-    `captured`: through the stream as well, not by the load alone; `is_key`: changes find their row by it.
+    `captured`: through the stream as well, not by the load alone; `is_key`: changes find their row by it;
+    `has_converter`: Kafka Connect can send columns as text.
     """
     column_type = column.type
     target = type_sql(column_type, user_schema=target_schema)
-    load, stream = _load_rule(column_type), _stream_rule(column_type)
+    is_better_as_text = needs_text(column, is_key=is_key)
+    as_text = has_converter and is_better_as_text
+    load = _load_rule(column_type)
+    stream = Exact() if as_text else _stream_rule(column_type)
     rule = _both(load, stream) if captured else load
-    if captured and is_key and not isinstance(rule, Refused) and not _may_be_key(column_type):
-        return TypeVerdict(target, Verdict.REFUSED, reason=NOT_IN_KEY.reason, remedy=_OTHER_KEY)
+    way_out = _CONVERTER if captured and is_better_as_text and not as_text else ""
+    if captured and is_key and not as_text and not isinstance(rule, Refused) and not _may_be_key(column_type):
+        return TypeVerdict(target, Verdict.REFUSED, reason=NOT_IN_KEY.reason, remedy=way_out + _OTHER_KEY)
     match rule:
         case Exact():
             return TypeVerdict(target, Verdict.EXACT)
@@ -75,12 +88,22 @@ def judge(column: ColumnDefinition, *, target_schema: str, captured: bool = True
                 Verdict.EXACT_IF_VALUES,
                 inexact_condition=rule.condition.format(quote(column.name), length[1] if length else ""),
                 inexact_values=rule.values,
-                remedy="change these values on the source, leave the column out (`columns: {exclude: [...]}`), or "
-                "accept the column in options.accept_inexact",
+                remedy=f"{way_out}change these values on the source, leave the column out (`columns: {{exclude: "
+                "[...]}`), or accept the column in options.accept_inexact",
             )
         case Refused():
             remedy = _LEAVE_OUT if isinstance(load, Refused) else _LOAD_ALONE
-            return TypeVerdict(target, Verdict.REFUSED, reason=rule.reason, remedy=remedy)
+            return TypeVerdict(target, Verdict.REFUSED, reason=rule.reason, remedy=way_out + remedy)
+
+
+def needs_text(column: ColumnDefinition, *, is_key: bool) -> bool:
+    """Whether a stream brings every value of the column only as text, through the converter."""
+    rules = rules_of(column.type.base, column.type.base_schema)
+    if rules is None or isinstance(rules.load, Refused) or column.type.base_category == "e":
+        return False
+    if is_key and not _may_be_key(column.type):
+        return True
+    return rules.text is not None and not isinstance(_stream_rule(column.type), Exact)
 
 
 def has_key_of_several_forms(table: TableDefinition, key: Collection[str]) -> bool:
@@ -132,4 +155,4 @@ def _stream_rule(column_type: ColumnType) -> Rule:
 
 def _both(load: Rule, stream: Rule) -> Rule:
     """The stricter of the two: rows arrive by the load, changes of them by the stream."""
-    return load if isinstance(load, Refused) else stream
+    return load if isinstance(load, Refused) or isinstance(stream, Exact) else stream

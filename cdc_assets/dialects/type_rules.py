@@ -1,8 +1,9 @@
 """What was measured of every PostgreSQL type on its way to a PostgreSQL target: a rule for load and one for stream.
 
 The load is binary COPY: it carries what the server can send and receive. In the stream a value is the server's text,
-then JSON through Kafka, then what the JDBC sink makes of it. A type that has no rule is refused, never guessed; the
-proof of each rule is `cdc_assets_tests/integration/types`. `type_registry` asks here.
+then what Debezium makes of it, JSON through Kafka, and what the JDBC sink makes of that; or text all the way, through
+our converter (`connect-plugin/`), where the Connect cluster has it. A type that has no rule is refused, never guessed;
+the proof of each rule is `cdc_assets_tests/integration/types`. `type_registry` asks here.
 """
 
 from collections.abc import Mapping
@@ -40,10 +41,14 @@ Rule = Exact | ExactUnless | Refused
 
 @dataclass(frozen=True, slots=True)
 class TypeRules:
-    """The rules of one type for a load alone and for a pipeline that captures changes."""
+    """The rules of one type for a load alone and for a pipeline that captures changes.
+
+    `text`: the rule of a stream that carries it as text, through our converter; None where that gains nothing.
+    """
 
     load: Rule
     stream: Rule
+    text: Rule | None = None
 
 
 _EXACT = Exact()
@@ -59,6 +64,9 @@ _DIMENSIONS_WORDS = "arrays of more than one dimension or not counted from 1"
 _FLOAT = ExactUnless("{0}::text IN ('NaN', 'Infinity', '-Infinity', '-0')", "NaN, Infinity, -Infinity and -0")
 # The sink's driver takes what is before 4713 BC for -infinity.
 _FIRST_DAY = "4712-01-01 BC"
+
+# Debezium reads an interval before the converter does, and the load fails where the stream of an xml does.
+_NOT_BETTER_AS_TEXT = frozenset({"interval", "xml"})
 
 _STREAM: Mapping[str, Rule] = {
     **dict.fromkeys(
@@ -125,8 +133,13 @@ _LOADED = frozenset(
 NOT_IN_KEY = Refused("the stream finds no row by a key of it")
 """As part of a key: the sink stops at the first row to be deleted, because it compares with a value of another type."""
 REFUSED_IN_KEY = frozenset({"time", "bit(1)", "jsonb", "_varchar", "_bpchar", "_jsonb", "_oid"})
-"""Types, or declarations, that a stream carries and that no key may have."""
-SEVERAL_FORMS = frozenset({"numeric", "bpchar", "citext", "interval", "numrange", "float4", "float8"})
+"""Types, or declarations, that a stream carries and that no key may have unless it travels as text."""
+SEVERAL_FORMS = frozenset(
+    [
+        *("numeric", "bpchar", "citext", "interval", "numrange", "nummultirange", "float4", "float8", "jsonb"),
+        *("_numeric", "_bpchar", "_interval", "_numrange", "_nummultirange", "_float4", "_float8", "_jsonb"),
+    ]
+)
 """Types with values that are equal and not the same; of numeric and bpchar without a declared length only."""
 
 # The server leaves the declaration out when it sends the value.
@@ -146,7 +159,9 @@ _REFUSED_ALWAYS: Mapping[str, Refused] = {
 
 
 def _rules(name: str) -> TypeRules:
-    return TypeRules(_LOAD_UNLESS.get(name, _EXACT), _STREAM.get(name, _NOT_IN_STREAM))
+    stream = _STREAM.get(name, _NOT_IN_STREAM)
+    is_better = name not in _NOT_BETTER_AS_TEXT and not isinstance(stream, Exact)
+    return TypeRules(_LOAD_UNLESS.get(name, _EXACT), stream, _EXACT if is_better else None)
 
 
 BUILT_IN: Mapping[str, TypeRules] = {
@@ -165,6 +180,7 @@ EXTENSIONS: Mapping[str, TypeRules] = {
             r"""position('\' IN {0}::text) > 0 OR regexp_replace({0}::text, '"[^"]*"', '', 'g') LIKE '%NULL%'""",
             "NULL values, and quotes or backslashes in keys or values",
         ),
+        _EXACT,
     ),
     **dict.fromkeys(["lquery", "ltxtquery", "cube"], TypeRules(_NOT_CARRIED, _NOT_CARRIED)),
     **dict.fromkeys(["seg", "ean13", "isbn", "isbn13", "issn", "ismn", "upc"], TypeRules(_NO_BINARY, _NO_BINARY)),

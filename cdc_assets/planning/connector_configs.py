@@ -21,6 +21,9 @@ _JSON = "org.apache.kafka.connect.json.JsonConverter"
 _HEADERS = "org.apache.kafka.connect.storage.StringConverter"
 LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
 """What the brokers of the embedded stack take, and every source connector's producer sends."""
+CONVERTER_CLASS = "cdcassets.connect.ExactText"
+CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "1"
+"""What a Connect cluster lists, and in which version, where its PostgreSQL connector finds the converter."""
 _LEFT_OUT = "column.exclude.list"
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
@@ -47,11 +50,15 @@ class ConnectorCredentials:
 
 @dataclass(frozen=True, slots=True)
 class CapturedTable:
-    """A table of the source connector: `key` where it has no primary key, `left_out` are columns not to be sent."""
+    """A table of the source connector: `key` where it has no primary key, `left_out` are columns not to be sent.
+
+    `as_text`: columns that the converter sends as the text of PostgreSQL.
+    """
 
     name: TableName
     key: tuple[str, ...] = ()
     left_out: tuple[str, ...] = field(default=())
+    as_text: tuple[str, ...] = field(default=())
 
 
 def source_config(
@@ -127,6 +134,14 @@ def source_config(
     left_out = [_column_pattern(table.name, column) for table in tables for column in table.left_out]
     if left_out:
         config[_LEFT_OUT] = ",".join(left_out)
+    as_text = [f"{_encoded(str(table.name))}/{_encoded(column)}" for table in tables for column in table.as_text]
+    if as_text:
+        config |= {
+            "converters": "exact_text",
+            "exact_text.type": CONVERTER_CLASS,
+            # Whole names, not patterns: a column that were missed would be converted without a word.
+            "exact_text.columns": ",".join(as_text),
+        }
     return config
 
 
@@ -198,6 +213,10 @@ def unusable_key_columns(columns: Sequence[str]) -> tuple[str, ...]:
 def unusable_target_names(names: Sequence[str]) -> tuple[str, ...]:
     """Names that the sink connector cannot write: it does not double quotes, and `${` begins a placeholder."""
     return tuple(name for name in names if '"' in name or "${" in name)
+
+
+def _encoded(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _pattern(table: TableName) -> str:

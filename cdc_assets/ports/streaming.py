@@ -13,7 +13,7 @@ from cdc_assets.planning.connector_configs import ConnectorCredentials
 
 @dataclass(frozen=True, slots=True)
 class ConnectorPlugin:
-    """A connector class that the cluster offers."""
+    """A class that the cluster offers: a connector, or what a connector's configuration may name."""
 
     class_name: str
     version: str
@@ -27,7 +27,7 @@ class ConnectCluster(Protocol):
     """
 
     def plugins(self) -> tuple[ConnectorPlugin, ...]:
-        """The connector classes the cluster offers."""
+        """The classes the cluster offers: connectors, converters, transformations and predicates."""
 
     def reports(self) -> Mapping[str, ConnectorReport]:
         """Every connector with its tasks, in one call."""

@@ -23,6 +23,7 @@ from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.store import Lease
 from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets
+from cdc_assets.stages.captured_tables import captured_table, offers_converter
 from cdc_assets.stages.context import StageContext
 
 _SLOT_IDLE = timedelta(seconds=60)
@@ -51,7 +52,10 @@ def capture(context: StageContext, *, secrets: ConnectSecrets) -> Mapping[str, T
         context.pipeline,
         names,
         _with_definitions(
-            context.pipeline, captured, context.source.describe([_name(context, table) for table in captured])
+            context.pipeline,
+            captured,
+            context.source.describe([_name(context, table) for table in captured]),
+            has_converter=offers_converter(context.connect.plugins()),
         ),
         secrets.ensure(context.pipeline.source.connection),
     )
@@ -166,7 +170,11 @@ def _record_names(context: StageContext, names: PipelineNames) -> None:
 
 
 def _with_definitions(
-    pipeline: Pipeline, captured: Sequence[TableRecord], definitions: Mapping[TableName, TableDefinition]
+    pipeline: Pipeline,
+    captured: Sequence[TableRecord],
+    definitions: Mapping[TableName, TableDefinition],
+    *,
+    has_converter: bool,
 ) -> tuple[CapturedTable, ...]:
     tables = []
     for table in captured:
@@ -177,14 +185,7 @@ def _with_definitions(
             raise ConnectorError(
                 msg, hint="take it out of the pipeline's file, or make it again", table=table.source_table
             )
-        tables.append(
-            CapturedTable(
-                name=mapping.source,
-                key=() if definition.primary_key else mapping.key,
-                # Generated ones the target computes itself, and refuses to be given them.
-                left_out=definition.unsent_columns(mapping),
-            )
-        )
+        tables.append(captured_table(definition, mapping, has_converter=has_converter))
     return tuple(tables)
 
 

@@ -11,13 +11,14 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition, TableMapping, TableName
-from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
+from cdc_assets.planning.connector_configs import sink_config, source_config
 from cdc_assets.planning.names import PipelineNames, pipeline_names
 from cdc_assets.planning.start_plan import PlannedTable, StartPlan
 from cdc_assets.planning.target_plan import changes_after_load, left_out
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.captured_tables import captured_table
 from cdc_assets.stages.preflight.facts import loaded_tables
 from cdc_assets.stages.prepare import TargetPlan, plan_target
 
@@ -84,11 +85,8 @@ def _connectors(
     secrets: ConnectSecrets,
 ) -> Mapping[str, Mapping[str, str]]:
     captured = [
-        CapturedTable(
-            name=mapping.source,
-            key=() if definition.primary_key else mapping.key,
-            left_out=definition.unsent_columns(mapping),
-        )
+        # `check` tells when the cluster has no converter.
+        captured_table(definition, mapping, has_converter=True)
         for mapping in pipeline.tables
         if (definition := definitions.get(mapping.source)) is not None
     ]

@@ -19,8 +19,8 @@ class KafkaConnect:
         self._rest = ConnectRest(url, patience_seconds=patience_seconds)
 
     def plugins(self) -> tuple[ConnectorPlugin, ...]:
-        """The connector classes the cluster offers."""
-        answer = self._rest.get("connector-plugins")
+        """The classes the cluster offers."""
+        answer = self._rest.get("connector-plugins", connectorsOnly="false")
         return tuple(ConnectorPlugin(entry["class"], entry.get("version") or "") for entry in answer.body)
 
     def reports(self) -> Mapping[str, ConnectorReport]:

@@ -12,8 +12,9 @@ from cdc_assets.planning.connector_configs import SOURCE_CLASS, CapturedTable, s
 from cdc_assets.planning.names import pipeline_names
 from cdc_assets.planning.table_changes import DropTable, TableChange
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
+from cdc_assets.ports.streaming import ConnectCluster, ConnectorPlugin, ConnectSecrets, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.captured_tables import offers_converter
 from cdc_assets.stages.preflight.facts import (
     ConnectFacts,
     KafkaFacts,
@@ -52,7 +53,10 @@ def gather(
     pipeline: Pipeline, neighbours: Neighbours, *, others: Sequence[Pipeline], record: PipelineRecord | None
 ) -> PreflightFacts:
     """Read everything once; a side that cannot be reached is its error."""
-    source = _read(lambda: _source(pipeline, neighbours.source(), record))
+    plugins = _plugins(pipeline, neighbours)
+    # A cluster that does not answer is found out; whether it has the converter is seen when it does.
+    has_converter = offers_converter(plugins) if isinstance(plugins, tuple) else True
+    source = _read(lambda: _source(pipeline, neighbours.source(), record, has_converter=has_converter))
     is_source_reached = isinstance(source, SourceFacts)
     return PreflightFacts(
         pipeline=pipeline,
@@ -60,7 +64,7 @@ def gather(
         record=record,
         source=source,
         target=_read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached)),
-        connect=_connect(pipeline, neighbours, record, is_source_reached=is_source_reached),
+        connect=_connect(pipeline, neighbours, record, plugins, is_source_reached=is_source_reached),
         kafka=_kafka(pipeline, neighbours),
         is_connect_configured=neighbours.is_connect_configured,
         is_kafka_configured=neighbours.is_kafka_configured,
@@ -74,7 +78,9 @@ def _read(read: Callable[[], Facts]) -> Facts | CdcAssetsError:
         return error
 
 
-def _source(pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord | None) -> SourceFacts:
+def _source(
+    pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord | None, *, has_converter: bool
+) -> SourceFacts:
     server = source.server()
     has_usage = source.has_schema_usage(pipeline.source.schema)
     tables = source.describe([mapping.source for mapping in pipeline.tables])
@@ -85,7 +91,7 @@ def _source(pipeline: Pipeline, source: SourceDatabase, record: PipelineRecord |
         tables=tables,
         publication=source.publication(publication) if publication else None,
         slots=source.slots_like(f"cdc_{pipeline.name}_"),
-        columns=read_columns(pipeline, source, tables, record) if has_usage else (),
+        columns=read_columns(pipeline, source, tables, record, has_converter=has_converter) if has_usage else (),
         largest_rows=read_largest_rows(pipeline, source, tables, record) if has_usage else {},
     )
 
@@ -122,15 +128,22 @@ def _holds_rows(target: TargetDatabase, table: TableDefinition) -> bool:
     return not table.is_selectable or target.has_rows(table.name)
 
 
+def _plugins(pipeline: Pipeline, neighbours: Neighbours) -> tuple[ConnectorPlugin, ...] | CdcAssetsError | None:
+    connect = neighbours.connect
+    return None if not pipeline.mode.captures or connect is None else _read(connect.plugins)
+
+
 def _connect(
-    pipeline: Pipeline, neighbours: Neighbours, record: PipelineRecord | None, *, is_source_reached: bool
+    pipeline: Pipeline,
+    neighbours: Neighbours,
+    record: PipelineRecord | None,
+    plugins: tuple[ConnectorPlugin, ...] | CdcAssetsError | None,
+    *,
+    is_source_reached: bool,
 ) -> ConnectFacts | CdcAssetsError | None:
     connect, secrets = neighbours.connect, neighbours.secrets
-    if not pipeline.mode.captures or connect is None:
-        return None
-    plugins = _read(connect.plugins)
-    if isinstance(plugins, CdcAssetsError):
-        return plugins
+    if connect is None or plugins is None or isinstance(plugins, CdcAssetsError):
+        return plugins if isinstance(plugins, CdcAssetsError) else None
     made = record.debezium_connector_name if record is not None else None
     config = _read(lambda: connect.config(made)) if made is not None else None
     if isinstance(config, CdcAssetsError):

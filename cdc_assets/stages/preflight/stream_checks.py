@@ -2,8 +2,9 @@
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connector_configs import CONVERTER_VERSION, SINK_CLASS, SOURCE_CLASS
 from cdc_assets.planning.names import colliding_topics, pipeline_names, too_long_topics
+from cdc_assets.stages.captured_tables import offers_converter
 from cdc_assets.stages.preflight.facts import ConnectFacts, KafkaFacts, PreflightFacts
 from cdc_assets.stages.preflight.findings import Findings
 
@@ -29,6 +30,7 @@ def check_stream(facts: PreflightFacts, findings: Findings) -> None:
         case ConnectFacts() as connect:
             findings.passed("connect_reachable", "Kafka Connect answers")
             _check_plugins(connect, findings)
+            _check_converter(connect, findings)
             _check_providers(connect, findings)
 
 
@@ -71,6 +73,18 @@ def _check_plugins(connect: ConnectFacts, findings: Findings) -> None:
             findings.fail("connect_plugins", what, fix)
     versions = ", ".join(f"{name.rsplit('.', 1)[-1]} {offered.get(name)}" for name in (SOURCE_CLASS, SINK_CLASS))
     findings.pass_unless_found("connect_plugins", versions)
+
+
+def _check_converter(connect: ConnectFacts, findings: Findings) -> None:
+    if offers_converter(connect.plugins):
+        findings.passed("connect_converter", f"the converter for exact text, version {CONVERTER_VERSION}")
+        return
+    what = "Kafka Connect has not our converter: types that need it are refused, or exact for some values only"
+    fix = (
+        "put cdc_assets/embedded/cdc-assets-connect.jar into the directory of the PostgreSQL connector on every worker "
+        "and restart it (docs/own_servers.md); for the embedded one: ./cdc down and ./cdc up"
+    )
+    findings.warn("connect_converter", what, fix)
 
 
 def _check_providers(connect: ConnectFacts, findings: Findings) -> None:

@@ -21,9 +21,12 @@ def read_columns(
     source: SourceDatabase,
     tables: Mapping[TableName, TableDefinition],
     record: PipelineRecord | None,
+    *,
+    has_converter: bool = True,
 ) -> tuple[ColumnFact, ...]:
     """Ask the registry about every copied column, and the source how many rows hold values that would not arrive.
 
+    `has_converter`: Kafka Connect can send columns as text.
     Reads a table that has such columns once; not one whose rows were loaded already, and only what is not accepted.
     """
     loaded = loaded_tables(record)
@@ -41,6 +44,7 @@ def read_columns(
                     target_schema=pipeline.target.schema,
                     captured=pipeline.mode.captures,
                     is_key=column.name in table.key(mapping),
+                    has_converter=has_converter,
                 ),
             )
             for column in table.copied_columns(mapping)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import date
 
 from hypothesis import strategies as st
 
@@ -37,28 +38,58 @@ VALUES: Mapping[str, st.SearchStrategy[str]] = {
 """Every value that a load carries."""
 
 
-def _finite(width: int) -> st.SearchStrategy[str]:
-    numbers = st.floats(allow_nan=False, allow_infinity=False, width=width)  # type: ignore[arg-type]  # 32 or 64
-    # -0 arrives as 0.
-    return numbers.filter(lambda number: repr(number) != "-0.0").map(repr)
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _array(texts: list[str]) -> str:
-    quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
-    return "{" + ",".join(quoted) + "}"
+    return "{" + ",".join(map(_quoted, texts)) + "}"
 
+
+def _pairs(texts: list[tuple[str, str | None]]) -> str:
+    quoted = (_quoted(key) + "=>" + ("NULL" if value is None else _quoted(value)) for key, value in texts)
+    return ",".join(quoted)
+
+
+def _lexemes(texts: list[str]) -> str:
+    return " ".join("'" + text.replace("\\", "\\\\").replace("'", "''") + "'" for text in texts if text)
+
+
+_POINTS = st.tuples(st.floats(), st.floats()).map(lambda pair: f"({pair[0]!r},{pair[1]!r})")
+_INFINITE = st.sampled_from(["infinity", "-infinity"])
+_REALS = st.one_of(st.floats(width=32).map(repr), st.just("NULL"))
 
 STREAMED: Mapping[str, st.SearchStrategy[str]] = {
     **VALUES,
-    "numeric": st.one_of(_NUMBERS, st.sampled_from(["NaN", "1.10", "1.1", "0.000"])),
-    "real": _finite(32),
-    "double precision": _finite(64),
-    "timetz": st.times().map(lambda time: f"{time}+00"),
-    "varbit": st.text("01", max_size=30).map(lambda bits: f"1{bits}"),
+    "numeric": st.one_of(_NUMBERS, st.sampled_from(["NaN", "Infinity", "-Infinity", "1.10", "1.1", "0.000"])),
+    "date": st.one_of(
+        st.dates().map(str), st.dates(max_value=date(4000, 12, 31)).map(lambda day: f"{day} BC"), _INFINITE
+    ),
+    "timestamp": st.one_of(
+        st.datetimes().map(str), st.dates(max_value=date(4000, 12, 31)).map(lambda day: f"{day} 23:59 BC"), _INFINITE
+    ),
+    "timestamptz": st.one_of(st.datetimes().map(lambda time: f"{time}+05:30"), _INFINITE),
+    "time": st.one_of(st.times().map(str), st.just("24:00")),
+    "timetz": st.tuples(st.times(), st.integers(-15, 15)).map(lambda pair: f"{pair[0]}{pair[1]:+03}"),
+    "varbit(12)": st.text("01", max_size=12),
+    "bit(3)": st.text("01", min_size=3, max_size=3),
     "jsonb": st.recursive(
         st.none() | st.booleans() | st.integers() | _TEXTS, lambda inner: st.lists(inner, max_size=3), max_leaves=5
     ).map(json.dumps),
     "text[]": st.lists(_TEXTS, max_size=4).map(_array),
+    "integer[]": st.one_of(VALUES["integer[]"], st.sampled_from(["{{1,2},{3,NULL}}", "[0:1]={7,8}"])),
+    "real[]": st.lists(_REALS, max_size=4).map(lambda some: "{" + ",".join(some) + "}"),
+    "bytea[]": st.lists(VALUES["bytea"], max_size=3).map(_array),
+    "numeric[]": st.lists(_NUMBERS, max_size=3).map(_array),
+    "date[]": st.lists(st.dates().map(str) | _INFINITE, max_size=3).map(_array),
+    "point": _POINTS,
+    "path": st.lists(_POINTS, min_size=1, max_size=4).map(lambda some: "[" + ",".join(some) + "]"),
+    "tsvector": st.lists(_TEXTS, max_size=4).map(_lexemes),
+    "hstore": st.lists(st.tuples(_TEXTS, st.none() | _TEXTS), max_size=3).map(_pairs),
+    "pg_lsn": st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)).map(lambda p: f"{p[0]:X}/{p[1]:X}"),
+    "int4multirange": st.lists(st.integers(-100, 100), max_size=4).map(
+        lambda starts: "{" + ",".join(f"[{start},{start + 3})" for start in starts) + "}"
+    ),
     "price_or_none": st.decimals(places=2, min_value=0, max_value=10**7).map(str),
 }
-"""Every value that a stream carries as well: what docs/types.md excepts is not among them."""
+"""Every value that a stream carries as well, with our converter."""

@@ -1,6 +1,7 @@
-"""Values that a stream does not bring, when they come after the start: what docs/types.md says of them is so.
+"""Values that a stream without our converter does not bring, when they come after the start: as docs/types.md says.
 
-And what `check` advises keeps them out: the source itself then refuses them, and takes every value that arrives.
+With the converter they arrive. And what `check` advises keeps them out: the source itself then refuses them, and takes
+every value that arrives.
 """
 
 import psycopg
@@ -16,18 +17,35 @@ from cdc_assets.stages.preflight.type_checks import check_types
 from cdc_assets_tests.integration.load.bench import LoadBench
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.integration.types import zoo
-from cdc_assets_tests.integration.types.equality import assert_nothing_inexact, judged_columns
+from cdc_assets_tests.integration.types.equality import assert_nothing_inexact, judged_columns, wait_until_equal
+from cdc_assets_tests.integration.types.plain_connect import PlainConnect
 
 _WITH_A_QUERY = {"tsvector"}
 
 
-def test_they_arrive_as_the_page_says(stream_bench: StreamBench) -> None:
+_LATER = "CREATE TABLE later (id int PRIMARY KEY, number float8, list int[], at timetz)"
+_COME = "INSERT INTO later VALUES (1, 'NaN', '{{1,2},{3,4}}', '12:00+05')"
+
+
+def test_they_arrive_as_they_are(stream_bench: StreamBench) -> None:
     bench = stream_bench
-    bench.source("CREATE TABLE later (id int PRIMARY KEY, number float8, list int[], at timetz)")
+    bench.source(_LATER)
+    bench.sync(bench.pipeline("later"))
+    bench.source(_COME)
+    wait_until_equal(bench, "later")
+    assert bench.target("SELECT number::text, list::text, at::text FROM dbo.later") == [
+        ("NaN", "{{1,2},{3,4}}", "12:00:00+05")
+    ]
+
+
+def test_without_the_converter_they_arrive_as_the_page_says(stream_bench: StreamBench) -> None:
+    bench = stream_bench
+    bench.connect = PlainConnect(bench.connect_url)
+    bench.source(_LATER)
     pipeline = bench.pipeline("later")
-    assert_nothing_inexact(pipeline)
+    assert_nothing_inexact(pipeline, has_converter=False)
     bench.sync(pipeline)
-    bench.source("INSERT INTO later VALUES (1, 'NaN', '{{1,2},{3,4}}', '12:00+05')")
+    bench.source(_COME)
     waiting = Retrying(stop=stop_after_delay(120), wait=wait_fixed(0.3), retry=retry_if_not_result(bool))
 
     arrived = waiting(lambda: bench.target("SELECT number::text, list::text, at::text FROM dbo.later"))
@@ -43,7 +61,9 @@ def test_the_printed_constraint_keeps_them_out_and_nothing_else(
     tables = {f"later_{n}": declared for n, declared in enumerate(name for name, some in zoo.INEXACT.items() if some)}
     zoo.create(url, {table: {declared: kept[declared]} for table, declared in tables.items()})
     pipeline = load_bench.pipeline(*tables, mode=Mode.FULL_LOAD_AND_CDC)
-    facts = {fact.table.name: fact for fact in judged_columns(pipeline) if fact.column.name == "c0"}
+    facts = {
+        fact.table.name: fact for fact in judged_columns(pipeline, has_converter=False) if fact.column.name == "c0"
+    }
     for table, declared in tables.items():
         with subtests.test(declared):
             fix = _advised(pipeline, facts[table])

@@ -59,6 +59,7 @@ _TRANSACTIONS = st.lists(st.lists(_changes(), min_size=1, max_size=6), min_size=
 
 def test_any_changes_of_any_rows_arrive(stream_bench: StreamBench) -> None:
     bench = stream_bench
+    bench.target(zoo.EXTENSIONS)
     zoo.create(bench.databases.source_url, {})
     for table, types in _DECLARED.items():
         columns = ", ".join(f"c{number} {declared}" for number, declared in enumerate(types))
@@ -70,7 +71,7 @@ def test_any_changes_of_any_rows_arrive(stream_bench: StreamBench) -> None:
     done: dict[str, int] = {}
 
     @settings(
-        max_examples=15,
+        max_examples=20,
         deadline=None,
         derandomize=True,
         database=None,

@@ -174,7 +174,7 @@ FAMILIES: Mapping[str, Values] = {
         "oid[]": ("{1}", "{}", "{0,NULL,4294967295}"),
     },
 }
-"""Values that arrive by load and by stream."""
+"""Values that arrive by load and by any stream."""
 
 INEXACT: Mapping[str, tuple[str, ...]] = {
     "real": ("NaN", "Infinity", "-Infinity", "-0"),
@@ -197,7 +197,7 @@ INEXACT: Mapping[str, tuple[str, ...]] = {
     "uuid[]": ("[0:0]={00000000-0000-0000-0000-000000000000}",),
     "numeric(10,2)": (),
 }
-"""Values that a stream would not bring as they are; a condition of the registry has to find each."""
+"""Values that a stream without our converter would not bring as they are; a condition of the registry finds each."""
 
 LOAD_ONLY: Mapping[str, Values] = {
     "load_only": {
@@ -251,7 +251,47 @@ LOAD_ONLY: Mapping[str, Values] = {
         "oidvector[]": ('{"1 2"}',),
     }
 }
-"""Values that only a load brings."""
+"""Values that only a load brings, and a stream that carries them as text."""
+
+
+def _arrays() -> Values:
+    """An array of every type that has them and of no more dimensions, with an array of two and one of none."""
+    found: dict[str, tuple[str, ...]] = {}
+    for declared, values in {**FAMILIES["numbers"], **FAMILIES["texts"], **FAMILIES["times"], **_LOADED_ONLY}.items():
+        if declared.endswith("[]") or declared in _NO_ARRAYS:
+            continue
+        quoted = ['"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values if len(value) < _LONG]
+        # The one type whose arrays have another mark between their elements.
+        mark = ";" if declared == "box" else ","
+        flat = "{" + mark.join([*quoted, "NULL"]) + "}"
+        found[f"{declared}[]"] = (flat, "{}", f"{{{{{quoted[0]}}}{mark}{{{quoted[-1]}}}}}")
+    return found
+
+
+_LONG = 1000
+# The elements' numbers differ from database to database, and stand in an array's binary form.
+_NO_ARRAYS = {"citext", "ltree", "hstore", "mood", "posint", "cents", "moods", "tags"}
+_LOADED_ONLY = LOAD_ONLY["load_only"]
+# The converter comes too late for these.
+_NEVER = {"interval", "xml"}
+
+AS_TEXT: Mapping[str, Values] = {
+    "once_inexact": {declared: values for declared, values in INEXACT.items() if declared not in _NEVER and values},
+    "once_load_only": {declared: values for declared, values in _LOADED_ONLY.items() if declared not in _NEVER},
+    "arrays_of_all": _arrays(),
+    "later": {
+        # Equals what stands for infinity on the way.
+        "timestamp": ("294247-01-10 04:00:25.2", "294247-01-10 04:00:25.200001", "infinity"),
+        "real[]": ("[2:3]={NaN,-0}",),
+        "text[]": ("{" + ",".join(["long"] * 30_000) + "}",),
+        "tsvector": ("'" + "' 'lexeme ".join(map(str, range(3_000))) + "'",),
+        "numeric[]": ('{Infinity,NaN,1.10,NULL,"-Infinity"}',),
+        "timestamp[]": ('{infinity,"0044-03-15 00:00:00 BC"}',),
+        "interval[]": ('{"2147483648:00:00","1 mon"}',),
+    },
+}
+"""Values that a stream brings with our converter."""
+STREAMED = {**FAMILIES, **AS_TEXT}
 
 
 def create(url: str, families: Mapping[str, Values], *, schema: str = "public") -> None:

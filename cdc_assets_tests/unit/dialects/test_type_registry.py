@@ -1,14 +1,23 @@
-"""Every type gets an answer, and the answer for what was not measured is no."""
+"""Every type gets an answer, and the answer for what was not measured is no.
+
+Most questions are of a Connect cluster without our converter: with it there is less to ask.
+"""
 
 import pytest
 
-from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, has_key_of_several_forms, judge
+from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, has_key_of_several_forms, judge, needs_text
 from cdc_assets.model.table import ColumnDefinition, ColumnType, TableDefinition, TableName
 from cdc_assets_tests.unit.dialects.types_page import PAGE, render
 
 
 def _judge(
-    base: str, formatted: str = "", *, captured: bool = True, is_key: bool = False, **more: object
+    base: str,
+    formatted: str = "",
+    *,
+    captured: bool = True,
+    is_key: bool = False,
+    has_converter: bool = False,
+    **more: object,
 ) -> TypeVerdict:
     schema = str(more.pop("schema", "pg_catalog"))
     shown = formatted or base
@@ -24,7 +33,7 @@ def _judge(
         **more,  # type: ignore[arg-type]
     )
     column = ColumnDefinition('a "c', column_type, nullable=True)
-    return judge(column, target_schema="dbo", captured=captured, is_key=is_key)
+    return judge(column, target_schema="dbo", captured=captured, is_key=is_key, has_converter=has_converter)
 
 
 @pytest.mark.parametrize("base", ["int4", "text", "jsonb", "bit", "tstzrange", "money", "inet"])
@@ -43,6 +52,41 @@ def test_exact_but_for_some_values(base: str) -> None:
     assert '"a ""c"' in verdict.inexact_condition
     assert verdict.inexact_values
     assert "accept_inexact" in verdict.remedy
+
+
+@pytest.mark.parametrize(
+    "base",
+    ["float8", "numeric", "date", "timestamp", "time", "timetz", "tsvector", "varbit", "_int4", "_numeric", "box"],
+)
+def test_the_converter_makes_it_exact_and_is_named_where_it_is_missing(base: str) -> None:
+    assert _judge(base, has_converter=True) == TypeVerdict(base, Verdict.EXACT)
+    assert "give Kafka Connect the converter" in _judge(base).remedy
+    assert "converter" not in _judge(base, captured=False).remedy
+
+
+@pytest.mark.parametrize(
+    ("base", "formatted", "is_key", "expected"),
+    [
+        ("float8", "float8", False, True),
+        ("_int4", "integer[]", False, True),
+        ("tsquery", "tsquery", False, True),
+        ("jsonb", "jsonb", False, False),
+        ("jsonb", "jsonb", True, True),
+        ("bit", "bit(1)", True, True),
+        ("int4", "integer", True, False),
+        ("numeric", "numeric(10,2)", False, False),
+        ("interval", "interval", False, False),
+        ("regclass", "regclass", False, False),
+    ],
+)
+def test_only_what_gains_by_it_travels_as_text(base: str, formatted: str, *, is_key: bool, expected: bool) -> None:
+    kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
+    assert needs_text(ColumnDefinition("c", kind, nullable=True), is_key=is_key) is expected
+
+
+@pytest.mark.parametrize("base", ["interval", "xml", "_xml"])
+def test_what_the_converter_cannot_help_stays_exact_for_some_values(base: str) -> None:
+    assert _judge(base, has_converter=True).verdict is Verdict.EXACT_IF_VALUES
 
 
 def test_a_declared_precision_has_no_room_for_infinity() -> None:
@@ -124,6 +168,7 @@ def test_what_finds_no_row_is_refused_in_a_key_alone(base: str, formatted: str) 
     assert "no row by a key of it" in refused.reason
     assert "another primary key" in refused.remedy
     assert _judge(base, formatted).verdict is not Verdict.REFUSED
+    assert _judge(base, formatted, is_key=True, has_converter=True).verdict is Verdict.EXACT
     assert _judge(base, formatted, is_key=True, captured=False).verdict is Verdict.EXACT
 
 

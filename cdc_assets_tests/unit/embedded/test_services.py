@@ -3,6 +3,8 @@
 import psycopg
 import requests
 
+from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.stages.captured_tables import offers_converter
 from cdc_assets_tests.services.servers import Databases
 
 
@@ -18,3 +20,7 @@ def test_the_worker_has_both_plugins(connect_url: str) -> None:
         for plugin in requests.get(f"{connect_url}/connector-plugins", timeout=10).json()
     }
     assert {"PostgresConnector", "JdbcSinkConnector"} <= plugins
+
+
+def test_the_worker_has_the_converter_in_the_version_that_is_asked_for(connect_url: str) -> None:
+    assert offers_converter(KafkaConnect(connect_url).plugins())

@@ -70,6 +70,7 @@ CHECKS = {
     "kafka_reachable": "Kafka answers (a warning while the embedded one does not run)",
     "connect_reachable": "Kafka Connect answers (a warning while the embedded one does not run)",
     "connect_plugins": "the Debezium PostgreSQL source and JDBC sink plugins are there",
+    "connect_converter": "warns when Connect has not our converter, which carries more types exactly",
     "connect_accepts": "Connect resolves the config providers and logs in to the source with them",
 }
 _ITEMS = {"tables": "[].", "channels": ".NAME."}

@@ -117,6 +117,17 @@ def test_a_key_from_the_file_and_columns_left_out_are_named_with_their_table() -
     assert config["column.exclude.list"] == r"(?-i)public\.b\.total"
 
 
+def test_the_converter_is_told_whole_names_and_only_where_there_are_any() -> None:
+    config = _source(
+        CapturedTable(TableName("public", "t"), as_text=("x", "a,b/c %Ü${y}")),
+        CapturedTable(TableName("public", "other")),
+        CapturedTable(TableName("my.schema", "T/1"), as_text=("x",)),
+    )
+    assert config["exact_text.columns"] == ("public.t/x,public.t/a%2Cb%2Fc%20%25%C3%9C%24%7By%7D,my.schema.T%2F1/x")
+    assert config[f"{config['converters']}.type"] == "cdcassets.connect.ExactText"
+    assert "converters" not in _source(CapturedTable(TableName("public", "t")))
+
+
 def test_columns_that_cannot_be_named_as_a_key_are_found() -> None:
     assert unusable_key_columns(("id", "a b", "x:y", "Größe")) == ("a b", "x:y")
 

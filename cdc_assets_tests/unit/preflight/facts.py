@@ -18,7 +18,7 @@ from cdc_assets.model.table import (
     TableMapping,
     TableName,
 )
-from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, SINK_CLASS, SOURCE_CLASS
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.ports.target import TargetServer
@@ -101,7 +101,14 @@ PUBLICATION = Publication(
     operations=frozenset({"insert", "update", "delete", "truncate"}),
     is_owned_by_us=False,
 )
-CONNECT = ConnectFacts((ConnectorPlugin(SOURCE_CLASS, "3.7.0"), ConnectorPlugin(SINK_CLASS, "3.6.0")), ())
+CONNECT = ConnectFacts(
+    (
+        ConnectorPlugin(SOURCE_CLASS, "3.7.0"),
+        ConnectorPlugin(SINK_CLASS, "3.6.0"),
+        ConnectorPlugin(CONVERTER_OFFER, CONVERTER_VERSION),
+    ),
+    (),
+)
 
 
 def record() -> PipelineRecord:

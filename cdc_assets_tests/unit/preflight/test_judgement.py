@@ -17,6 +17,8 @@ from cdc_assets.model.errors import (
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import LeafTable, TableMapping, TableName
+from cdc_assets.planning.connector_configs import CONVERTER_OFFER
+from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts, KafkaFacts
 from cdc_assets_tests.unit.preflight.facts import (
     CONNECT,
@@ -322,7 +324,11 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "target_shared",
             "also written by pipeline other",
         ),
-        (GOOD.having(connect=ConnectFacts(CONNECT.plugins[:1], ())), "connect_plugins", "JdbcSinkConnector"),
+        (
+            GOOD.having(connect=ConnectFacts((CONNECT.plugins[0], CONNECT.plugins[2]), ())),
+            "connect_plugins",
+            "JdbcSinkConnector",
+        ),
         (GOOD.having(connect=ConnectFacts(CONNECT.plugins[1:])), "connect_plugins", "PostgresConnector"),
         (
             GOOD.having(connect=ConnectFacts(CONNECT.plugins, ("topic.prefix: value is invalid",))),
@@ -436,6 +442,16 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
             GOOD.having(connect=ConnectUnavailableError("refused", hint="h")),
             "connect_reachable",
             "does not run: refused",
+        ),
+        (
+            GOOD.having(connect=ConnectFacts(CONNECT.plugins[:2], ())),
+            "connect_converter",
+            "Kafka Connect has not our converter",
+        ),
+        (
+            GOOD.having(connect=ConnectFacts((*CONNECT.plugins[:2], ConnectorPlugin(CONVERTER_OFFER, "0")), ())),
+            "connect_converter",
+            "Kafka Connect has not our converter",
         ),
     ],
 )

@@ -1,0 +1,32 @@
+"""What the source connector is told of a table: its key, the columns it leaves out, and those it sends as text.
+
+Called by `stages/capture` and `plan`, so that what is planned is what is configured.
+"""
+
+from collections.abc import Iterable
+
+from cdc_assets.dialects.type_registry import needs_text
+from cdc_assets.model.table import TableDefinition, TableMapping
+from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, CapturedTable
+from cdc_assets.ports.streaming import ConnectorPlugin
+
+
+def offers_converter(plugins: Iterable[ConnectorPlugin]) -> bool:
+    """Whether the cluster can send columns as text, with the converter of our own version."""
+    return ConnectorPlugin(CONVERTER_OFFER, CONVERTER_VERSION) in plugins
+
+
+def captured_table(definition: TableDefinition, mapping: TableMapping, *, has_converter: bool) -> CapturedTable:
+    """Compose it from what the source's catalog says of the table now."""
+    key = definition.key(mapping)
+    return CapturedTable(
+        name=mapping.source,
+        key=() if definition.primary_key else mapping.key,
+        # Generated ones the target computes itself, and refuses to be given them.
+        left_out=definition.unsent_columns(mapping),
+        as_text=tuple(
+            column.name
+            for column in definition.copied_columns(mapping)
+            if has_converter and needs_text(column, is_key=column.name in key)
+        ),
+    )
