@@ -16,7 +16,7 @@ Key = Annotated[str, Path(description="A pipeline's id or name.", examples=["fin
 
 def all_documents(settings: Settings) -> list[Json]:
     """Every pipeline that a file defines or the state database records."""
-    return pipeline_documents(wiring.load_definitions(settings), wiring.open_store(settings).list_pipelines())
+    return pipeline_documents(wiring.known_definitions(settings), wiring.open_store(settings).list_pipelines())
 
 
 def find_document(settings: Settings, key: str) -> Json:

@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 def check(name: SomeName = None, as_json: AsJson = False) -> None:
     """Check what could lose or damage something, change nothing; exit 1 when a check fails."""
     settings = wiring.load_settings()
-    definitions = wiring.load_definitions(settings)
+    definitions = wiring.known_definitions(settings)
     _require_known(settings, definitions, name)
     checks = [
         *_alert_checks(settings),
@@ -245,7 +245,7 @@ def _status_json(settings: Settings, store: PipelineStore, name: str | None) -> 
 
 
 def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) -> list[Json]:
-    documents = pipeline_documents(wiring.load_definitions(settings), store.list_pipelines())
+    documents = pipeline_documents(wiring.known_definitions(settings), store.list_pipelines())
     found = [document for document in documents if name in {None, document["name"]}]
     if name is not None and not found:
         raise UnknownPipelineError(f"pipeline {name} is gone", hint="look at ./cdc status")

@@ -1,11 +1,12 @@
 """A pipeline as its file defines it, and the outside names that are computed from it once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from cdc_assets.model.table import TableMapping
+from cdc_assets.model.table import TableMapping, TableName
 
 
 class Mode(StrEnum):
@@ -87,8 +88,19 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class AllTables:
+    """`tables: all`: every table of the source schema but `excluded`; `adds_new`: also those that come later."""
+
+    excluded: tuple[str, ...] = ()
+    adds_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
-    """One source database and schema, one target schema, the tables between them (`pipelines/NAME.yaml`)."""
+    """One source database and schema, one target schema, the tables between them (`pipelines/NAME.yaml`).
+
+    `all_tables`: the file says `tables: all`; `tables` are then those that were found and recorded, none before that.
+    """
 
     name: str
     mode: Mode
@@ -97,6 +109,12 @@ class Pipeline:
     tables: tuple[TableMapping, ...]
     options: Options = Options()
     publication: str | None = None
+    all_tables: AllTables | None = None
+
+    def with_tables(self, names: Iterable[str]) -> "Pipeline":
+        """The same pipeline over these source tables, each under its own name in the target."""
+        mappings = [TableMapping(TableName(self.source.schema, n), TableName(self.target.schema, n)) for n in names]
+        return replace(self, tables=tuple(sorted(mappings, key=lambda mapping: mapping.partition_key)))
 
     def mapping(self, partition_key: str) -> TableMapping:
         """The table of that Dagster partition; KeyError when the file has none."""

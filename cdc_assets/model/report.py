@@ -18,8 +18,21 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedColumn:
+    """A column of a target table as it was made; `type` is text of the target's dialect."""
+
+    name: str
+    type: str
+    is_nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TableOutcome:
-    """How one table left a stage: `error` is None when it is good; figures only where the stage has them."""
+    """How one table left a stage: `error` is None when it is good; figures only where the stage has them.
+
+    `seconds`: how long this run took to load it, None when it was loaded before; `statements`: what makes its target
+    table, key and indexes; `connector`: the one that looks after it.
+    """
 
     error: CdcAssetsError | None = None
     rows: int | None = None
@@ -27,6 +40,9 @@ class TableOutcome:
     seconds: float | None = None
     lsn: Lsn | None = None
     note: str = ""
+    columns: tuple[ReportedColumn, ...] = ()
+    statements: tuple[str, ...] = ()
+    connector: str | None = None
 
     @property
     def is_good(self) -> bool:

@@ -15,36 +15,49 @@ from cdc_assets.orchestration.commands import Commands
 from cdc_assets.orchestration.keys import (
     OWNERS,
     pipeline_stages,
+    pipeline_tags,
     source_key,
     source_pool,
     stage_key,
     target_key,
 )
+from cdc_assets.orchestration.metadata import stage_metadata, target_metadata
 from cdc_assets.orchestration.runs import selected_tables, served_version, shown_as_failure
 from cdc_assets.settings import Settings
+from cdc_assets.wiring.orchestrator import LOCATION
 
-_START_NOTE = (
-    "\n\nMaterializing is a start: a table that is loaded is left alone (a reload is a resync). To start the whole"
-    " pipeline launch the job `{name}__start`: several tables at once go through Dagster's backfill daemon, which takes"
-    " up to 30 s to begin."
-)
+_START_NOTE = """
+
+Materializing is a start: a table that is loaded is left alone (a reload is a resync). To start the whole pipeline
+launch the job `{name}__start`: several tables at once go through Dagster's backfill daemon, which takes up to 30 s to
+begin."""
 _DESCRIPTIONS: Mapping[Stage, str] = {
-    Stage.TARGET_SCHEMA: (
-        "The target schema and the table in it exist. When red: the run says which table could not be made and why;"
-        " mend that and start again."
-    ),
-    Stage.LOADED_TABLE: (
-        "All rows that were there at the start are in the target, every chunk of them verified. When red: the run names"
-        " table, chunk and counts; the other tables go on. Start again to load what is missing."
-    ),
-    Stage.SOURCE_CONNECTOR: (
-        "The Debezium source connector captures the table: its changes are kept in Kafka. When red: see the pipeline's"
-        " last error; nothing is lost while its slot is there."
-    ),
-    Stage.SINK_CONNECTOR: (
-        "The table's sink connector applies its changes to the target, proven by a marker that passed through. When"
-        " red: the run names the record's cause without its values."
-    ),
+    Stage.TARGET_SCHEMA: """Step 0 of pipeline `{name}`, a partition a table.
+
+**After success** the schema `{target}` and the table in it exist, empty and made by this pipeline; the statements are
+in the metadata `ddl`.
+
+**When it fails** nothing of the table was changed. The run names what could not be made and why: a right, a name that
+is taken, a type that cannot be carried. Mend it (`./cdc check {name}` lists all of it), then start again.""",
+    Stage.LOADED_TABLE: """Step 1 of pipeline `{name}`, a partition a table.
+
+**After success** every row that was in the source at the position `lsn` is in the target, read back and compared chunk
+by chunk.
+
+**When it fails** the run names table, chunk and counts; the other tables go on, and the changes of this one are kept
+meanwhile. Mend the cause and start again: only what is missing is loaded.""",
+    Stage.SOURCE_CONNECTOR: """Step 2 of pipeline `{name}`, first half: one Debezium source connector for all tables.
+
+**After success** every change of the table since the position `lsn` is kept in Kafka.
+
+**When it fails** changes wait in the source, whose log grows until the connector runs again: see the pipeline's last
+error (`./cdc status {name}`) and the slot (`./cdc diagnose {name}`). What may be restarted is, without you.""",
+    Stage.SINK_CONNECTOR: """Step 2 of pipeline `{name}`, second half: a sink connector a table.
+
+**After success** changes of the table arrive in `{target}`: a marker at the position `lsn` was seen to pass.
+
+**When it fails** changes wait in Kafka, nothing is lost. The run names the cause without the row's values; when it is
+gone, the table goes on by itself or by `./cdc resume {name} -t TABLE`.""",
 }
 
 
@@ -85,7 +98,9 @@ def _body(settings: Settings, pipeline: Pipeline, commands: Commands) -> Callabl
                 serves=served_version(context.run.tags),
                 log=context.log.info,
                 progress=lambda moment: context.log.info(str(moment)),
-                finished=lambda stage, outcomes: _log_events(context, stage_events(pipeline, stage, outcomes)),
+                finished=lambda stage, outcomes: _log_events(
+                    context, stage_events(settings, pipeline, stage, outcomes)
+                ),
             )
         _raise_failed(pipeline, report)
         yield from ()
@@ -106,7 +121,7 @@ def _log_events(
 
 
 def stage_events(
-    pipeline: Pipeline, stage: Stage, outcomes: Mapping[str, TableOutcome]
+    settings: Settings, pipeline: Pipeline, stage: Stage, outcomes: Mapping[str, TableOutcome]
 ) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
     """Return what Dagster is told when a stage ended: the tables that are good, and what a load says of the target."""
     events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
@@ -117,29 +132,21 @@ def stage_events(
         if outcome.is_good:
             events.append(
                 dg.AssetMaterialization(
-                    stage_key(pipeline, stage), partition=mapping.partition_key, metadata=_figures(outcome)
+                    stage_key(pipeline, stage),
+                    partition=mapping.partition_key,
+                    metadata=stage_metadata(settings, pipeline, mapping, stage, outcome),
                 )
             )
         if stage is Stage.LOADED_TABLE:
-            if outcome.is_good and outcome.rows is not None:
-                events.append(dg.AssetMaterialization(target_key(pipeline, mapping), metadata=_figures(outcome)))
+            # Not for a table that was loaded before: nothing was written, and what reads it need not run again.
+            if outcome.is_good and outcome.seconds is not None:
+                events.append(
+                    dg.AssetMaterialization(
+                        target_key(pipeline, mapping), metadata=target_metadata(pipeline, mapping, outcome)
+                    )
+                )
             events += rows_match(target_key(pipeline, mapping), outcome)
     return events
-
-
-def _figures(outcome: TableOutcome) -> dict[str, dg.MetadataValue]:
-    figures: dict[str, dg.MetadataValue] = {}
-    if outcome.rows is not None:
-        figures["dagster/row_count"] = dg.MetadataValue.int(outcome.rows)
-    if outcome.size_bytes is not None:
-        figures["size_bytes"] = dg.MetadataValue.int(outcome.size_bytes)
-    if outcome.seconds is not None:
-        figures["seconds"] = dg.MetadataValue.float(outcome.seconds)
-    if outcome.lsn is not None:
-        figures["lsn"] = dg.MetadataValue.text(str(outcome.lsn))
-    if outcome.note:
-        figures["note"] = dg.MetadataValue.text(outcome.note)
-    return figures
 
 
 def _raise_failed(pipeline: Pipeline, report: SyncReport) -> None:
@@ -170,14 +177,20 @@ def _specs(pipeline: Pipeline, stages: Sequence[Stage]) -> list[dg.AssetSpec]:
                 *([stage_key(pipeline, stages[number - 1])] if number else []),
                 *(sources if stage in reads_source else []),
             ],
-            description=_DESCRIPTIONS[stage] + _START_NOTE.format(name=pipeline.name),
+            description=(_DESCRIPTIONS[stage] + _START_NOTE).format(name=pipeline.name, target=pipeline.target),
             group_name=pipeline.name,
             owners=OWNERS,
             kinds=kinds[stage],
+            tags=pipeline_tags(pipeline),
             partitions_def=partitions,
             # What exists is logged by the step itself, table by table.
             skippable=True,
-            metadata={"mode": pipeline.mode.value, "source": str(pipeline.source), "target": str(pipeline.target)},
+            metadata={
+                "mode": pipeline.mode.value,
+                "source": str(pipeline.source),
+                "target": str(pipeline.target),
+                "start": dg.MetadataValue.url(f"/locations/{LOCATION}/jobs/{pipeline.name}__start"),
+            },
         )
         for number, stage in enumerate(stages)
     ]

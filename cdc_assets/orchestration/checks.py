@@ -36,6 +36,11 @@ _DESCRIPTIONS = {
     ),
 }
 
+_VALID = (
+    "The pipeline's file can be used. When red: the description names file, line and fix of each problem; the file is"
+    " read again within seconds after it was corrected."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -84,7 +89,7 @@ def rows_match(key: dg.AssetKey, outcome: TableOutcome) -> list[dg.AssetCheckEva
     """Return the check's event after a load: nothing for a table that was not loaded by it, or failed otherwise."""
     if outcome.error is not None and not isinstance(outcome.error, VerificationError):
         return []
-    if outcome.error is None and outcome.rows is None:
+    if outcome.error is None and outcome.seconds is None:
         return []
     return [
         dg.AssetCheckEvaluation(
@@ -157,7 +162,9 @@ def invalid_assets(invalid: Sequence[InvalidDefinition]) -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             dg.AssetKey([name]),
-            description=f"This file cannot be used:\n\n{_listed(problems)}",
+            description=f"The file `{name}` cannot be used:\n\n{_listed(problems)}\n\nThe other pipelines work. A"
+            " pipeline of this name that runs goes on as it was. Correct the file: it is read again within seconds, and"
+            " this asset goes away.",
             group_name=INVALID_FILES,
             owners=OWNERS,
             kinds={"yaml"},
@@ -174,7 +181,7 @@ def definition_checks(
         return []
 
     def execute(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        problems = problems_by_name(commands.load_definitions(settings).invalid)
+        problems = problems_by_name(commands.known_definitions(settings).invalid)
         for key in context.selected_asset_check_keys:
             found = problems.get(key.asset_key.path[0], ())
             yield dg.AssetCheckResult(
@@ -182,7 +189,7 @@ def definition_checks(
             )
 
     specs = [
-        dg.AssetCheckSpec(DEFINITION_VALID, asset=dg.AssetKey([name]), description="The file can be used.")
+        dg.AssetCheckSpec(DEFINITION_VALID, asset=dg.AssetKey([name]), description=_VALID)
         for name in problems_by_name(invalid)
     ]
     return [_checks("definition_files__checks", specs, execute)]

@@ -1,4 +1,4 @@
-"""Everything Dagster is to know, made from the pipeline files; no network, so a server that is away hides nothing."""
+"""Everything Dagster is to know, made from the definitions; no source or target is asked, so one away hides nothing."""
 
 import dagster as dg
 

@@ -17,8 +17,8 @@ Log = Callable[[str], None]
 class Commands(Protocol):
     """The commands; the module `cdc_assets.wiring` is one implementation, tests have a fake."""
 
-    def load_definitions(self, settings: Settings) -> Definitions:
-        """Read the pipeline files; no network."""
+    def known_definitions(self, settings: Settings) -> Definitions:
+        """Read the pipeline files; what the state database knows of them besides, where it answers."""
 
     def open_store(self, settings: Settings) -> PipelineStore:
         """The state database."""

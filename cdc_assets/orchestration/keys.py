@@ -27,6 +27,21 @@ RUN_KEY_TAG = "cdc_assets/run_key"
 # On runs that only wait for others; dagster.yaml limits them, so that they cannot take every place in the queue.
 FOLLOWS_TAG = "cdc_assets/follows"
 
+# On assets, to search and to filter by.
+ROLE_TAG = "cdc_assets/role"
+CONNECTION_TAG = "cdc_assets/connection"
+MODE_TAG = "cdc_assets/mode"
+
+
+def pipeline_tags(pipeline: Pipeline) -> dict[str, str]:
+    """The tags of a pipeline's own assets."""
+    return {PIPELINE_TAG: pipeline.name, MODE_TAG: pipeline.mode.value}
+
+
+def table_tags(side: Endpoint, *, is_target: bool) -> dict[str, str]:
+    """The tags of a table that pipelines read or write."""
+    return {ROLE_TAG: "target" if is_target else "source", CONNECTION_TAG: side.connection.name}
+
 
 def stage_key(pipeline: Pipeline, stage: Stage) -> dg.AssetKey:
     """`[P, stage]`."""

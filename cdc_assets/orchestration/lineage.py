@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import dagster as dg
 
-from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.orchestration.keys import (
     OWNERS,
     SOURCE_TABLES,
@@ -17,14 +17,28 @@ from cdc_assets.orchestration.keys import (
     pipeline_stages,
     source_key,
     stage_key,
+    table_tags,
     target_key,
 )
+
+_COPY = """
+
+**After success** it holds what the source table held at the load and every change since; `rows_match` says how the load
+ended, `cdc_healthy` whether changes arrive, the plots of `lag_seconds`, `lag_records` and `lag_bytes` how far behind
+they are. The row count is that of the load, not of now. What reads this table depends on this asset.
+
+**When a check is red** its description has the cause and the fix; `./cdc status {writer}` has the same. Nothing but the
+pipeline should write to this table."""
+_ORIGINAL = """
+
+Nothing is materialized here: the table is read, first whole, then through its log. When it is altered or dropped, see
+the check `cdc_healthy` of its copies."""
 
 
 @dataclass(slots=True)
 class _Table:
-    kind: str
-    where: str
+    side: Endpoint
+    name: str
     readers: list[str] = field(default_factory=list)
     writers: list[str] = field(default_factory=list)
     deps: set[dg.AssetKey] = field(default_factory=set)
@@ -52,7 +66,9 @@ def table_assets(pipelines: Sequence[Pipeline]) -> list[dg.AssetSpec]:
             description=_describe(table),
             group_name=TARGET_TABLES if table.writers else SOURCE_TABLES,
             owners=OWNERS,
-            kinds={table.kind, "table"},
+            kinds={table.side.connection.kind, "table"},
+            tags=table_tags(table.side, is_target=bool(table.writers)),
+            metadata={"dagster/table_name": f"{table.side}.{table.name}"},
         )
         for key, table in tables.items()
     ]
@@ -60,7 +76,7 @@ def table_assets(pipelines: Sequence[Pipeline]) -> list[dg.AssetSpec]:
 
 def _table(tables: dict[dg.AssetKey, _Table], pipeline: Pipeline, key: dg.AssetKey, *, is_source: bool) -> _Table:
     side = pipeline.source if is_source else pipeline.target
-    return tables.setdefault(key, _Table(side.connection.kind, f"{side} on connection {side.connection.name}"))
+    return tables.setdefault(key, _Table(side, key.path[-1]))
 
 
 def _drawable(pipelines: Sequence[Pipeline]) -> set[str]:
@@ -85,9 +101,12 @@ def _drawable(pipelines: Sequence[Pipeline]) -> set[str]:
 
 
 def _describe(table: _Table) -> str:
-    lines = [f"Table in {table.where}."]
+    lines = [f"Table `{table.name}` in `{table.side}` on connection {table.side.connection.name}."]
     if table.writers:
         lines.append(f"Written by pipeline {', '.join(table.writers)}.")
     if table.readers:
         lines.append(f"Read by pipeline {', '.join(table.readers)}.")
-    return " ".join(lines)
+    shown = " ".join(lines)
+    for writer in table.writers[:1]:
+        shown += _COPY.format(writer=writer)
+    return shown if table.writers else shown + _ORIGINAL

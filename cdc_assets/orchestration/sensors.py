@@ -10,7 +10,7 @@ from typing import Self
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cdc_assets.model.pipeline import Definitions
+from cdc_assets.model.pipeline import Definitions, Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.orchestration.checks import Verdict, cdc_healthy, cdc_verdict, definition_events
 from cdc_assets.orchestration.commands import Commands
@@ -25,8 +25,10 @@ from cdc_assets.orchestration.keys import (
     sync_job_name,
     target_key,
 )
+from cdc_assets.orchestration.metadata import lag_metadata
 from cdc_assets.orchestration.runs import DagsterRuns, end_abandoned, end_superseded
 from cdc_assets.planning.health_memory import HealthMemory
+from cdc_assets.planning.lag_plots import LagFigures, Plotted, next_points
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.control import RunWish
 from cdc_assets.wiring.orchestrator import CurrentStack
@@ -55,10 +57,14 @@ class ReconcileCursor(_Cursor):
 
 
 class HealthCursor(_Cursor):
-    """`memories`: what the last look left, by pipeline; `told`: the verdict Dagster knows, by target table."""
+    """`memories`: what the last look left, by pipeline; `told`: the verdict Dagster knows, by target table.
+
+    `plotted`: when the lag of a target table was told last, with the figures in short.
+    """
 
     memories: dict[str, str] = {}
     told: dict[str, str] = {}
+    plotted: dict[str, tuple[datetime, str]] = {}
 
 
 def reconcile_sensor(
@@ -86,7 +92,7 @@ def reconcile_sensor(
         cursor = ReconcileCursor.read(context.cursor)
         if stack.id and stack.id != cursor.stack_id:
             end_abandoned(context.instance, before=stack.seen_at)
-        if commands.load_definitions(settings) != definitions:
+        if commands.known_definitions(settings) != definitions:
             commands.reload_code_location(settings)
             return dg.SensorResult(
                 skip_reason="the pipeline files changed: they were read again",
@@ -131,7 +137,8 @@ def health_sensor(settings: Settings, definitions: Definitions, commands: Comman
         minimum_interval_seconds=_INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Looks at connectors, tasks, slots and markers of every running pipeline, restarts what failed, and"
-        " writes the check cdc_healthy when a verdict changes.",
+        " writes the check cdc_healthy when a verdict changes. Every five minutes, each hour while nothing changes,"
+        " it adds a point to the lag plots of each target table.",
     )
     def cdc_health(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         cursor = HealthCursor.read(context.cursor)
@@ -140,10 +147,14 @@ def health_sensor(settings: Settings, definitions: Definitions, commands: Comman
         changed = {key: verdict for key, verdict in verdicts.items() if cursor.told.get(_text(key)) != _state(verdict)}
         observed = _observed(definitions, memories)
         told = cursor.told | {_text(key): _state(verdict) for key, verdict in changed.items()}
+        points, plotted = _lag_points(definitions, memories, cursor.plotted)
         return dg.SensorResult(
-            skip_reason=None if changed else "no verdict changed",
-            asset_events=[cdc_healthy(key, verdict, observed[key]) for key, verdict in changed.items()],
-            cursor=HealthCursor(memories=dict(memories), told=told).model_dump_json(),
+            skip_reason=None if changed or points else "no verdict changed",
+            asset_events=[
+                *(cdc_healthy(key, verdict, observed[key]) for key, verdict in changed.items()),
+                *points,
+            ],
+            cursor=HealthCursor(memories=dict(memories), told=told, plotted=plotted).model_dump_json(),
         )
 
     return cdc_health
@@ -171,6 +182,27 @@ def _observed(definitions: Definitions, memories: Mapping[str, str]) -> dict[dg.
         for pipeline in definitions.pipelines
         for mapping in pipeline.tables
     }
+
+
+def _lag_points(
+    definitions: Definitions, memories: Mapping[str, str], plotted: Mapping[str, tuple[datetime, str]]
+) -> tuple[list[dg.AssetObservation], dict[str, tuple[datetime, str]]]:
+    """Return the points of the lag plots that are due, and what was plotted last of the tables that are still there."""
+    samples: dict[str, tuple[LagFigures, str]] = {}
+    known: dict[str, tuple[dg.AssetKey, Pipeline]] = {}
+    for pipeline in definitions.pipelines:
+        figures = HealthMemory.from_json(memories.get(pipeline.name)).lag
+        for mapping in pipeline.tables:
+            key = target_key(pipeline, mapping)
+            known[_text(key)] = (key, pipeline)
+            if figures is not None and mapping.partition_key in figures.records_behind:
+                samples[_text(key)] = (figures, mapping.partition_key)
+    last = {name: Plotted(at, footprint) for name, (at, footprint) in plotted.items() if name in known}
+    points = next_points(samples, last)
+    observations = [
+        dg.AssetObservation(known[name][0], metadata=lag_metadata(known[name][1], *samples[name])) for name in points
+    ]
+    return observations, {name: (point.at, point.footprint) for name, point in (last | points).items()}
 
 
 def _text(key: dg.AssetKey) -> str:

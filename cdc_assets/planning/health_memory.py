@@ -13,6 +13,7 @@ from cdc_assets.model.marker import Marker
 from cdc_assets.model.position import Lsn
 from cdc_assets.planning.drift import Baseline
 from cdc_assets.planning.healing import RestartHistory
+from cdc_assets.planning.lag_plots import LagFigures
 from cdc_assets.planning.wal_held import WalPace
 
 
@@ -20,9 +21,10 @@ from cdc_assets.planning.wal_held import WalPace
 class HealthMemory:
     """`root`: the generation it is about; `observed_at`: when the look began.
 
-    `marker` on its way, `moved_at` its last progress (`footprint`); `findings` of the look, and `since` when those that
-    may pass have been there; `baseline`: source, slot and tables as they were; `measured_at`: the last
-    sample of the lag.
+    `marker` on its way since `emitted_at`, `moved_at` its last progress (`footprint`); `passed_seconds`: how long the
+    last one took; `findings` of the look, and `since` when those that may pass have been there; `baseline`: source,
+    slot and tables as they were; `measured_at`: the last try to measure the lag, `lag` what it gave; `new_tables` of
+    the source that the pipeline does not copy.
     """
 
     root: str = ""
@@ -38,6 +40,17 @@ class HealthMemory:
     baseline: Baseline = field(default_factory=Baseline)
     pace: WalPace | None = None
     measured_at: datetime | None = None
+    emitted_at: datetime | None = None
+    passed_seconds: float | None = None
+    lag: LagFigures | None = None
+    new_tables: tuple[str, ...] = ()
+
+    def seconds_behind(self, now: datetime) -> float | None:
+        """How long changes take to arrive, as the markers show it; None before the first has passed."""
+        on_its_way = None if self.marker is None or self.emitted_at is None else (now - self.emitted_at).total_seconds()
+        if self.passed_seconds is None or on_its_way is None:
+            return self.passed_seconds if on_its_way is None else on_its_way
+        return max(self.passed_seconds, on_its_way)
 
     def to_json(self) -> str:
         """As text for the cursor."""
@@ -58,6 +71,12 @@ class HealthMemory:
                 if self.pace is None
                 else [str(self.pace.lsn), self.pace.at.isoformat(), self.pace.bytes_per_second],
                 "measured_at": _text(self.measured_at),
+                "emitted_at": _text(self.emitted_at),
+                "passed_seconds": self.passed_seconds,
+                "new_tables": self.new_tables,
+                "lag": None
+                if self.lag is None
+                else [self.lag.at.isoformat(), self.lag.seconds, self.lag.bytes_behind, dict(self.lag.records_behind)],
             }
         )
 
@@ -84,6 +103,10 @@ class HealthMemory:
                 baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
                 pace=_pace(stored.get("pace")),
                 measured_at=_time(stored.get("measured_at")),
+                emitted_at=_time(stored.get("emitted_at")),
+                passed_seconds=stored.get("passed_seconds"),
+                lag=_lag(stored.get("lag")),
+                new_tables=tuple(stored.get("new_tables", ())),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return cls()
@@ -95,6 +118,13 @@ def _text(time: datetime | None) -> str | None:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _lag(stored: Sequence[Any] | None) -> LagFigures | None:
+    if stored is None:
+        return None
+    at, seconds, bytes_behind, records = stored
+    return LagFigures(datetime.fromisoformat(at), seconds, bytes_behind, records)
 
 
 def _pace(stored: Sequence[Any] | None) -> WalPace | None:

@@ -111,10 +111,12 @@ class Lease(Protocol):
 class PipelineStore(Protocol):
     """The state database. StateDatabaseError when it does not answer."""
 
-    def ensure_pipeline(self, pipeline: Pipeline) -> PipelineRecord:
+    def ensure_pipeline(self, pipeline: Pipeline, *, is_choice: bool = False) -> PipelineRecord:
         """Record a pipeline of the files and its tables where they are not recorded; idempotent, changes no state.
 
-        A change of mode is taken up while nothing was started. Tables that left the file stay recorded.
+        A change of mode is taken up while nothing was started. Tables that left the file stay recorded; with
+        `is_choice`, of a pipeline that was never started, they are forgotten. A table that comes to a pipeline that was
+        started, and at rest, is a new version of the intent RUNNING: the next run takes it up.
         """
 
     def list_pipelines(self) -> tuple[PipelineRecord, ...]:

@@ -5,7 +5,7 @@ when a marker emitted afterwards has passed the source connector and every sink 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
@@ -46,7 +46,7 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
     for table in ready:
         try:
             _ensure_sink(context, table, reports, secrets, keeps_events_apart=apart[table.source_table])
-            outcomes[table.source_table] = TableOutcome()
+            outcomes[table.source_table] = TableOutcome(connector=table.sink_connector_name)
         except ConnectorGapError as error:
             context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
             outcomes[table.source_table] = TableOutcome(error=error)
@@ -57,6 +57,7 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
             hint=f"see the tables' errors; a paused table goes on by ./cdc resume {context.pipeline.name} -t TABLE",
         )
     passed = flow.wait()
+    outcomes = {name: replace(outcome, lsn=passed.marker.lsn) for name, outcome in outcomes.items()}
     outcomes |= {name: TableOutcome(error=failure) for name, failure in flow.failed.items()}
     if not flow.sinks:
         first = next(iter(flow.failed.values()))

@@ -72,7 +72,10 @@ def capture(context: StageContext, *, secrets: ConnectSecrets) -> Mapping[str, T
         if record.cdc_status is not CdcStatus.PAUSED:
             context.lease.set_cdc(CdcStatus.STARTING, cause="connectors are being started")
         _start(context, names, config)
-    return {table.source_table: TableOutcome() for table in captured}
+    return {
+        table.source_table: TableOutcome(lsn=table.captured_from_lsn, connector=names.source_connector)
+        for table in captured
+    }
 
 
 def captured_tables(pipeline: Pipeline, record: PipelineRecord) -> tuple[TableRecord, ...]:

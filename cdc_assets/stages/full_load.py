@@ -27,7 +27,7 @@ from cdc_assets.stages.load_scheduler import LoadScheduler, RoundResult
 from cdc_assets.stages.prepare import take_over
 from cdc_assets.stages.recorded_names import ensure_names
 from cdc_assets.stages.table_load import TableLoad
-from cdc_assets.stages.target_tables import present_table, wanted_table
+from cdc_assets.stages.target_tables import present_table, reported_columns, wanted_table
 
 _LOADABLE = frozenset({TableState.PREPARED, TableState.LOADING})
 _BYTES_PER_MB = 1 << 20
@@ -60,13 +60,12 @@ def full_load(context: StageContext, tables: Sequence[str]) -> Mapping[str, Tabl
     take_over(context)
     names = ensure_names(context)
     to_load = [table for table in tables if record.table(table).state in _LOADABLE]
-    started = context.clock.monotonic()
     loaded, failed = _load_all(context, names, to_load) if to_load else ([], {})
     context.target.end_load(pipeline.target.schema, record.id, chunk_table=names.chunk_table)
     _conclude(context, loaded)
     record = context.lease.check()
-    seconds = context.clock.monotonic() - started
-    return {table: _outcome(record.table(table), failed.get(table), seconds=seconds) for table in tables}
+    now_loaded = {load.name: load for load in loaded}
+    return {table: _outcome(record.table(table), failed.get(table), load=now_loaded.get(table)) for table in tables}
 
 
 def _load_all(
@@ -173,7 +172,7 @@ def _all_hold_rows(context: StageContext, record: PipelineRecord) -> bool:
     return all(table.state in HOLDS_ROWS for table in _of_file(context, record))
 
 
-def _outcome(table: TableRecord, error: CdcAssetsError | None = None, *, seconds: float | None = None) -> TableOutcome:
+def _outcome(table: TableRecord, error: CdcAssetsError | None = None, *, load: TableLoad | None = None) -> TableOutcome:
     good = HOLDS_ROWS | {TableState.PREPARED}
     if error is None and table.state not in good:
         error = FullLoadError(
@@ -182,5 +181,11 @@ def _outcome(table: TableRecord, error: CdcAssetsError | None = None, *, seconds
             table=table.source_table,
         )
     return TableOutcome(
-        error=error, rows=table.rows_loaded, size_bytes=table.bytes_loaded, seconds=seconds, lsn=table.load_lsn
+        error=error,
+        rows=table.rows_loaded,
+        size_bytes=table.bytes_loaded,
+        seconds=None if load is None else load.seconds,
+        lsn=table.load_lsn,
+        note="kept: it was loaded before" if load is None and error is None and table.loaded_at is not None else "",
+        columns=() if load is None else reported_columns(load.wanted),
     )

@@ -128,6 +128,7 @@ class LoadScheduler:
             self._fail(load, error)
             return False
         load.is_begun = True
+        load.begun_at = context.clock.monotonic()
         return True
 
     def _ended(self, load: TableLoad, future: Future[CopiedChunk | None]) -> None:
@@ -152,6 +153,7 @@ class LoadScheduler:
             self._context.lease.set_progress(load.name, rows=load.rows, size_bytes=load.size_bytes)
             return
         load.is_over = True
+        load.seconds = self._context.clock.monotonic() - load.begun_at
         self._context.lease.set_table(load.name, TableState.LOADED, cause="every chunk was verified")
         self._context.lease.clear_table_error(load.name)
         self._result.loaded.append(load)

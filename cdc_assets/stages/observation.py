@@ -145,14 +145,20 @@ class Observation:
             if lsn is None:
                 return None, memory
             marker = Marker(lsn)
-            memory = replace(memory, marker=marker, moved_at=now, footprint="")
+            memory = replace(memory, marker=marker, emitted_at=now, moved_at=now, footprint="")
         view = self._ask(lambda: self._view(marker))
         if view is None:
             return None, memory
         if view.has_passed:
             settled = forget_settled(memory.restarts, now=now)
             return view, replace(
-                memory, marker=None, moved_at=now, passed_at=now, passed_lsn=marker.lsn, restarts=settled
+                memory,
+                marker=None,
+                moved_at=now,
+                passed_at=now,
+                passed_lsn=marker.lsn,
+                passed_seconds=None if memory.emitted_at is None else (now - memory.emitted_at).total_seconds(),
+                restarts=settled,
             )
         footprint = sha256(view.footprint.encode()).hexdigest()[:16]
         moved_at = now if footprint != memory.footprint else memory.moved_at

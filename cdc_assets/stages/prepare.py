@@ -21,12 +21,12 @@ from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableDefinition, TableMapping, TableName
 from cdc_assets.planning.table_changes import CreateSchema, CreateTable, DropTable, TableChange, TakeUpTable
-from cdc_assets.planning.target_plan import WantedTable, check_existing, plan_table_changes
+from cdc_assets.planning.target_plan import WantedTable, changes_after_load, check_existing, plan_table_changes
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.target import BookkeepingRow, TargetDatabase
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.recorded_names import ensure_names
-from cdc_assets.stages.target_tables import present_table, wanted_table
+from cdc_assets.stages.target_tables import present_table, reported_columns, wanted_table
 
 _TO_PREPARE = frozenset({TableState.NOT_STARTED, TableState.PREPARED, TableState.LOADING, TableState.FAILED})
 
@@ -181,9 +181,17 @@ def _carry_out(context: StageContext, plan: TargetPlan, tables: Sequence[str]) -
             continue
         for table in remaining:
             _record_prepared(context, table, oids.get(plan.wanted[table].table, plan.oids.get(table)))
-            outcomes[table] = TableOutcome(note="ready")
+            outcomes[table] = _ready(context, plan, table)
         break
     return outcomes
+
+
+def _ready(context: StageContext, plan: TargetPlan, table: str) -> TableOutcome:
+    wanted = plan.wanted[table]
+    changes = (*plan.all_changes([table]), *changes_after_load(wanted)) if context.pipeline.mode.loads else ()
+    return TableOutcome(
+        note="ready", columns=reported_columns(wanted), statements=tuple(context.target.statements(changes))
+    )
 
 
 def _apply(context: StageContext, plan: TargetPlan, tables: Sequence[str]) -> Mapping[TableName, int]:

@@ -19,7 +19,10 @@ _SHOWN_DIFFERENCES = 5
 
 @dataclass(slots=True)
 class TableLoad:
-    """The state of a table's load under one view; belongs to the main thread, but for `finish`."""
+    """The state of a table's load under one view; belongs to the main thread, but for `finish`.
+
+    `begun_at`: by the monotonic clock; `seconds`: from there until it was verified, with key and indexes.
+    """
 
     mapping: TableMapping
     definition: TableDefinition
@@ -31,6 +34,8 @@ class TableLoad:
     is_begun: bool = False
     is_finishing: bool = False
     is_over: bool = False
+    begun_at: float = 0.0
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         """Every chunk waits."""

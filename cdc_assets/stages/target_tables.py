@@ -11,6 +11,7 @@ from uuid import UUID
 from cdc_assets.dialects.postgres import constant_default, is_portable_expression, type_sql
 from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.errors import SchemaCreationError
+from cdc_assets.model.report import ReportedColumn
 from cdc_assets.model.table import ColumnDefinition, TableDefinition, TableMapping
 from cdc_assets.planning.table_changes import CreateEnum, TargetColumn
 from cdc_assets.planning.target_plan import PresentTable, WantedTable, wanted_indexes
@@ -93,6 +94,11 @@ def _obstacles(definition: TableDefinition) -> tuple[str, ...]:
 def copied_columns(definition: TableDefinition, mapping: TableMapping) -> tuple[str, ...]:
     """Return the names of the columns that are copied, in the source's order."""
     return tuple(column.name for column in definition.copied_columns(mapping))
+
+
+def reported_columns(wanted: WantedTable) -> tuple[ReportedColumn, ...]:
+    """Return the columns as whoever looks at the table is told of them."""
+    return tuple(ReportedColumn(column.name, column.type_sql, column.nullable) for column in wanted.columns)
 
 
 def shape(definition: TableDefinition) -> Mapping[str, str]:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cdc_assets.wiring.alerts import alert_report, alert_rules, send_alerts, try_channels
-    from cdc_assets.wiring.basics import load_definitions, load_settings, open_lag_history, open_store
+    from cdc_assets.wiring.basics import (
+        known_definitions,
+        load_definitions,
+        load_settings,
+        open_lag_history,
+        open_store,
+    )
     from cdc_assets.wiring.control import (
         RunWish,
         find_pipeline,
@@ -39,7 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "alerts": ("alert_report", "alert_rules", "send_alerts", "try_channels"),
-    "basics": ("load_definitions", "load_settings", "open_lag_history", "open_store"),
+    "basics": ("known_definitions", "load_definitions", "load_settings", "open_lag_history", "open_store"),
     "control": (
         "RunWish",
         "find_pipeline",
@@ -77,6 +83,7 @@ __all__ = [
     "diagnose",
     "drop",
     "find_pipeline",
+    "known_definitions",
     "load_definitions",
     "load_settings",
     "migrate",

@@ -25,6 +25,7 @@ from cdc_assets.stages.stop import stop
 from cdc_assets.wiring.basics import load_definitions, open_store
 from cdc_assets.wiring.parts import stage_context
 from cdc_assets.wiring.pauses import follow_table_intents, pause_idle, release_now
+from cdc_assets.wiring.table_choice import record_first_tables, record_tables
 
 _PAUSABLE = frozenset({TableState.CATCHING_UP, TableState.STREAMING, TableState.PAUSED, TableState.QUARANTINED})
 
@@ -59,10 +60,13 @@ def find_pipeline(definitions: Definitions, name: str) -> Pipeline:
 
 
 def request_start(settings: Settings, name: str) -> PipelineRecord:
-    """Write the intent RUNNING; returns the pipeline as recorded then. A running pipeline is left as it is."""
+    """Write the intent RUNNING; returns the pipeline as recorded then. A running pipeline is left as it is.
+
+    With `tables: all` the source is asked first; its errors pass through, and nothing is written then.
+    """
     pipeline = find_pipeline(load_definitions(settings), name)
     store = open_store(settings)
-    store.ensure_pipeline(pipeline)
+    record_tables(settings, pipeline)
     return store.write_intent(name, Intent.RUNNING, cause="start was asked for")
 
 
@@ -175,10 +179,9 @@ def reconcile(settings: Settings, runs: RunLookup, *, log: Callable[[str], None]
 
     Trouble with one pipeline is recorded on it and does not keep the others waiting.
     """
-    definitions = load_definitions(settings)
     store = open_store(settings)
-    for pipeline in definitions.pipelines:
-        store.ensure_pipeline(pipeline)
+    record_first_tables(settings, store, log=log)
+    definitions = load_definitions(settings)
     wishes: list[RunWish] = []
     for record in _settled_records(store):
         defined = definitions.find(record.name)
@@ -225,9 +228,12 @@ def _reconcile_one(
             follow_table_intents(settings, store, pipeline, record, log)
             return None
         case AskRun(version=version, after_death=after_death):
+            tables = tuple(mapping.partition_key for mapping in pipeline.tables)
+            if not tables:
+                log(f"no run of {record.name} is asked for: its tables are not known yet")
+                return None
             attempt = store.note_run_asked(record.name, version=version, died=_died(record) if after_death else None)
             log(f"asking for a run of {record.name}, intent version {version}, attempt {attempt}")
-            tables = tuple(mapping.partition_key for mapping in pipeline.tables)
             return RunWish(record.name, version, attempt, run_key(record.name, version, attempt), tables)
         case GiveUp(version=version, attempts=attempts):
             error = RunDiedError(

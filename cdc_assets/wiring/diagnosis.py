@@ -11,7 +11,7 @@ from cdc_assets.model.record import Event, PipelineRecord
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.alerts import alert_report
-from cdc_assets.wiring.basics import load_definitions, open_store
+from cdc_assets.wiring.basics import known_definitions, open_store
 from cdc_assets.wiring.inspection import read_lag
 from cdc_assets.wiring.parts import open_connect, open_source
 from cdc_assets.wiring.vitality import vital_signs
@@ -27,7 +27,7 @@ def diagnose(settings: Settings, name: str) -> Json:
     StateDatabaseError without a state database, UnknownPipelineError for a name nobody knows. No secret and no row
     value is in it.
     """
-    definitions, store = load_definitions(settings), open_store(settings)
+    definitions, store = known_definitions(settings), open_store(settings)
     record, definition = store.find(name), definitions.find(name)
     documents = {each["name"]: each for each in pipeline_documents(definitions, store.list_pipelines())}
     if name not in documents:

@@ -18,12 +18,14 @@ from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.planning.alert_memory import FINDING_FIELD
 from cdc_assets.planning.finding_events import finding_changes
 from cdc_assets.planning.health_memory import HealthMemory
+from cdc_assets.planning.lag_plots import LagFigures
 from cdc_assets.settings import Settings
 from cdc_assets.stages.health import check_health
 from cdc_assets.stages.lag import read_lag
 from cdc_assets.stages.observation import HealthContext
 from cdc_assets.wiring.basics import load_definitions, open_lag_history, open_store
 from cdc_assets.wiring.parts import connect_secrets, open_connect, open_kafka, open_source, open_target
+from cdc_assets.wiring.table_choice import follow_source
 
 # A look comes again in seconds: who does not answer now is shown as away.
 _PATIENCE_SECONDS = 2
@@ -83,9 +85,12 @@ def _measure(settings: Settings, context: HealthContext, memory: HealthMemory) -
     if record is None or (memory.measured_at is not None and now - memory.measured_at < _SAMPLE_EVERY):
         return memory
     try:
+        memory = replace(memory, new_tables=follow_source(context, record, memory.new_tables))
         lag = read_lag(record, source=context.source(), connect=context.connect, kafka=context.kafka)
     except (SourceError, SecretMissingError, ConnectUnavailableError, ConnectorError, KafkaError) as error:
         context.log(f"Lag of {context.pipeline.name} cannot be measured: {error.message}")
     else:
         open_lag_history(settings).add(record.id, bytes_behind=lag.bytes_behind, records_behind=lag.records_behind)
+        records = {each.table: each.records_behind for each in lag.tables if each.records_behind is not None}
+        memory = replace(memory, lag=LagFigures(now, memory.seconds_behind(now), lag.bytes_behind, records))
     return replace(memory, measured_at=now)

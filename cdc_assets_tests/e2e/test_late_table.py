@@ -3,30 +3,16 @@
 Seen red with the failed table left out of the source connector's tables: its changes up to the later load are gone.
 """
 
-import psycopg
-from psycopg import sql
-
 from cdc_assets_tests.e2e.conftest import Case
 from cdc_assets_tests.services.installation import wait_until
+from cdc_assets_tests.services.trap import remove_trap, set_trap
 from cdc_assets_tests.services.workload import TABLES, Writers
 
-_TRAP = """
-CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused by the test'; END $$;
-CREATE FUNCTION public.set_trap() RETURNS event_trigger LANGUAGE plpgsql AS $$
-DECLARE made record;
-BEGIN
-    FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_identity = '{schema}.orders' LOOP
-        EXECUTE 'CREATE TRIGGER trap BEFORE INSERT ON {schema}.orders FOR EACH ROW EXECUTE FUNCTION public.refuse()';
-    END LOOP;
-END $$;
-CREATE EVENT TRIGGER trap ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.set_trap();
-"""
 _OTHERS = tuple(table for table in TABLES if table != "orders")
 
 
 def test_a_table_loaded_long_after_the_others_ends_equal(case: Case) -> None:
-    with psycopg.connect(case.target_url, autocommit=True) as connection:
-        connection.execute(_TRAP.format(schema=case.target_schema).encode())
+    set_trap(case.target_url, case.target_schema, "orders")
     with Writers(case.source_url, transactions=200_000) as writers:
         failed = case.installation.cdc("start", case.name, expect=1)
         assert "orders" in failed.stdout + failed.stderr
@@ -36,9 +22,7 @@ def test_a_table_loaded_long_after_the_others_ends_equal(case: Case) -> None:
         assert states == {"orders": "FAILED", **dict.fromkeys(_OTHERS, "STREAMING")}
         # Half an hour of changes at a few a second, by volume.
         writers.wait_for(6000, timeout=240)
-        with psycopg.connect(case.target_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP TRIGGER trap ON {}").format(sql.Identifier(case.target_schema, "orders")))
-            connection.execute("DROP EVENT TRIGGER trap")
+        remove_trap(case.target_url, case.target_schema, "orders")
         case.installation.cdc("start", case.name)
         row = case.installation.pipeline(case.name)
         assert (row["status"], row["full_load_status"], row["cdc_status"]) == ("RUNNING", "COMPLETED", "RUNNING")

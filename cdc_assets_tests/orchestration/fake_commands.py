@@ -10,10 +10,12 @@ from uuid import UUID
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Connection, Definitions, Endpoint, Mode, Pipeline, SecretReference
+from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import PipelineRecord, TableRecord
-from cdc_assets.model.report import LoadProgress, Stage, SyncReport, TableOutcome
+from cdc_assets.model.report import LoadProgress, ReportedColumn, Stage, SyncReport, TableOutcome
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
 from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.ports.runs import RunLookup
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
@@ -22,6 +24,16 @@ from cdc_assets.wiring.control import RunWish
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 APP = Connection("app", "postgres", "127.0.0.1", 5432, "reader", SecretReference(env="APP_PASSWORD"))
 WAREHOUSE = Connection("warehouse", "postgres", "127.0.0.1", 5433, "writer", SecretReference(env="WH_PASSWORD"))
+
+_COLUMNS = (ReportedColumn("id", "integer", is_nullable=False), ReportedColumn("note", "text", is_nullable=True))
+OUTCOMES = {
+    Stage.TARGET_SCHEMA: TableOutcome(note="ready", columns=_COLUMNS, statements=("CREATE TABLE dbo.t (id integer)",)),
+    Stage.LOADED_TABLE: TableOutcome(
+        rows=12345, size_bytes=5_000_000, seconds=2.5, lsn=Lsn.parse("0/16B3748"), columns=_COLUMNS
+    ),
+    Stage.SOURCE_CONNECTOR: TableOutcome(connector="cdc_final_test2_1_abcdef_source", lsn=Lsn.parse("0/16B3740")),
+    Stage.SINK_CONNECTOR: TableOutcome(connector="cdc_final_test2_1_abcdef_sink", lsn=Lsn.parse("0/16B3800")),
+}
 
 
 def a_pipeline(
@@ -130,9 +142,11 @@ class FakeCommands:
     reloads: int = 0
     tellings: int = 0
     looks: list[dict[str, str]] = field(default_factory=list)
+    memory: HealthMemory | None = None
+    outcomes: dict[Stage, TableOutcome] = field(default_factory=lambda: dict(OUTCOMES))
     lookups: list[RunLookup] = field(default_factory=list)
 
-    def load_definitions(self, settings: Settings) -> Definitions:
+    def known_definitions(self, settings: Settings) -> Definitions:
         return self.definitions
 
     def open_store(self, settings: Settings) -> PipelineStore:
@@ -160,11 +174,10 @@ class FakeCommands:
                 continue
             if stage in self.bad_stages:
                 raise self.bad_stages[stage]
-            rows = 12345 if stage is Stage.LOADED_TABLE else None
             outcomes[stage] = {
                 table: TableOutcome(error=error)
                 if (error := self.bad_tables.get((stage, table)))
-                else TableOutcome(rows=rows)
+                else self.outcomes[stage]
                 for table in left
             }
             finished(stage, outcomes[stage])
@@ -192,7 +205,8 @@ class FakeCommands:
         self, settings: Settings, memories: Mapping[str, str], *, log: Callable[[str], None]
     ) -> Mapping[str, str]:
         self.looks.append(dict(memories))
-        return {name: f"look {len(self.looks)}" for name in self.store.records}
+        left = f"look {len(self.looks)}" if self.memory is None else self.memory.to_json()
+        return dict.fromkeys(self.store.records, left)
 
     def send_alerts(self, settings: Settings, *, log: Callable[[str], None]) -> str:
         self.tellings += 1

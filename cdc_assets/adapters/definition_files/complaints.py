@@ -8,7 +8,6 @@ from pydantic import BaseModel, ValidationError
 from cdc_assets.adapters.definition_files.yaml_document import FileProblem, Location, YamlDocument
 
 _NOT_SUPPORTED = {
-    "except": "`tables: all` with `except` is not supported",
     "driver": "`driver` is not supported: connections are PostgreSQL only",
     "trust_server_certificate": "`trust_server_certificate` is not supported: connections are PostgreSQL only",
 }

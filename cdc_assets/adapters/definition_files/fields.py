@@ -53,6 +53,15 @@ def target_table(value: str) -> str:
     return value
 
 
+def unusable_table(name: str) -> str | None:
+    """Return why a table of the source, copied under its own name, cannot be carried; None when it can."""
+    try:
+        target_table(_identifier(name))
+    except PydanticCustomError as error:
+        return str((error.context or {}).get("what"))
+    return None
+
+
 def _environment_name(value: str) -> str:
     if not _ENVIRONMENT_NAME.fullmatch(value):
         raise refused("is no name of an environment variable", "write for example `env: APP_PASSWORD`")

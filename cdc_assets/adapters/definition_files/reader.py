@@ -26,6 +26,7 @@ from cdc_assets.adapters.definition_files.yaml_document import (
     read_document,
 )
 from cdc_assets.model.pipeline import (
+    AllTables,
     Connection,
     Definitions,
     Endpoint,
@@ -187,6 +188,7 @@ def _read_pipeline(path: Path, connections: _Connections) -> Pipeline | list[Fil
             accept_inexact=tuple(content.options.accept_inexact),
         ),
         publication=content.source.publication,
+        all_tables=AllTables(tuple(content.except_), content.add_new_tables) if content.says_all else None,
     )
 
 

@@ -4,9 +4,18 @@ Unknown keys and values of another type are refused; nothing is converted. `json
 from these models.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from cdc_assets.adapters.definition_files.fields import (
     EnvironmentName,
@@ -22,6 +31,8 @@ from cdc_assets.adapters.definition_files.fields import (
     refused,
     target_table,
 )
+
+_COLUMN = re.compile(r".+\..+", re.DOTALL)
 
 
 def _no_literal(value: object) -> object:
@@ -44,10 +55,13 @@ def _short_table(value: object) -> object:
     return value
 
 
-def _listed_tables(value: object) -> object:
+def _all_or_listed(value: object, listed: ValidatorFunctionWrapHandler) -> object:
+    """Take `all` for the empty list, which nobody may write."""
+    if value == "all":
+        return []
     if isinstance(value, str):
-        raise refused("`tables: all` is not supported", "list the tables, one a line")
-    return value
+        raise refused("must be `all`, or a list of tables", "write `tables: all`, or list the tables, one a line")
+    return listed(value)
 
 
 def _second(names: list[str]) -> int | None:
@@ -234,10 +248,28 @@ class PipelineFile(StrictEntry):
     tables: Annotated[
         list[Annotated[TableEntry, BeforeValidator(_short_table, json_schema_input_type=Identifier | TableEntry)]],
         Field(min_length=1),
-        BeforeValidator(
-            _listed_tables, json_schema_input_type=Annotated[list[Identifier | TableEntry], Field(min_length=1)]
+        WrapValidator(
+            _all_or_listed,
+            json_schema_input_type=Literal["all"] | Annotated[list[Identifier | TableEntry], Field(min_length=1)],
         ),
-    ] = Field(description="The tables, by name or with their settings.", examples=["[orders]"])
+    ] = Field(
+        description="The tables, by name or with their settings; or all: every table of the source schema.",
+        examples=["[orders]"],
+    )
+    # `except` is a word of Python.
+    except_: list[Identifier] = Field(
+        default=[],
+        alias="except",
+        json_schema_extra={"uniqueItems": True},
+        description="With `tables: all`: tables that are left out.",
+        examples=["[audit_log]"],
+    )
+    add_new_tables: bool = Field(
+        default=False,
+        description="With `tables: all`: a table that is made in the source later is taken up by itself; else it is "
+        "reported.",
+        examples=[True],
+    )
     options: OptionsEntry = Field(
         default=OptionsEntry(), description="How the pipeline loads.", examples=["{load_streams: 2}"]
     )
@@ -252,15 +284,34 @@ class PipelineFile(StrictEntry):
             if again is not None:
                 what = f"`tables` names the {kind} table {names[again]} twice"
                 raise refused(what, "keep one of the two", at=("tables", again))
+        again = _second(self.except_)
+        if again is not None:
+            what = f"`except` names {self.except_[again]} twice"
+            raise refused(what, "keep one of the two", at=("except", again))
+        if not self.says_all:
+            for key in ("except", "add_new_tables"):
+                if getattr(self, "except_" if key == "except" else key):
+                    raise refused(
+                        f"`{key}` goes with `tables: all` only", "take it out, or write `tables: all`", at=(key,)
+                    )
+        self._require_known_columns()
+        return self
+
+    @property
+    def says_all(self) -> bool:
+        """Whether the tables are those of the schema."""
+        return not self.tables
+
+    def _require_known_columns(self) -> None:
         known = {table.name for table in self.tables}
         for position, entry in enumerate(self.options.accept_inexact):
-            if not any(entry.startswith(f"{name}.") and len(entry) > len(name) + 1 for name in known):
+            listed = any(entry.startswith(f"{name}.") and len(entry) > len(name) + 1 for name in known)
+            if not listed and not (self.says_all and _COLUMN.fullmatch(entry)):
                 raise refused(
                     f"`options.accept_inexact` names {entry}, which is no table.column of this pipeline",
                     "write `table.column` with a table of `tables`",
                     at=("options", "accept_inexact", position),
                 )
-        return self
 
 
 def pipeline_schema() -> dict[str, Any]:

@@ -4,11 +4,12 @@ The only place that writes `pipelines`, `pipeline_tables` and `pipeline_events`,
 and `pipelines.status` can never differ from what the truth table derives.
 """
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from cdc_assets.adapters.pipeline_store.rows import LEASE_IS_LIVE, Row
@@ -117,6 +118,17 @@ class Ledger:
         self._old_tables[name], self._new_tables[name] = row, dict(row)
         for field in ("intent", "state"):
             self.note(field, None, row[field], cause="recorded", table=name)
+
+    def keep_tables(self, names: AbstractSet[str]) -> None:
+        """Forget the rows of all other tables, at once; only of a pipeline that was never started."""
+        for name in [name for name in self._new_tables if name not in names]:
+            self.connection.execute(
+                delete(pipeline_tables).where(
+                    pipeline_tables.c.pipeline_id == self.id, pipeline_tables.c.source_table == name
+                )
+            )
+            self.note("state", self._new_tables[name]["state"], None, cause="not among the tables found", table=name)
+            del self._old_tables[name], self._new_tables[name]
 
     def move_table(self, name: str, state: TableState, *, cause: str | None) -> None:
         """Change a table's state by a legal step."""

@@ -55,10 +55,10 @@ class PostgresPipelineStore:
         """Close the pooled sessions."""
         self._database.close()
 
-    def ensure_pipeline(self, pipeline: Pipeline) -> PipelineRecord:
+    def ensure_pipeline(self, pipeline: Pipeline, *, is_choice: bool = False) -> PipelineRecord:
         """Record a pipeline of the files and its tables where they are not recorded; idempotent, changes no state."""
         record = self.find(pipeline.name)
-        if record is not None and _is_recorded(record, pipeline):
+        if record is not None and _is_recorded(record, pipeline) and not is_choice:
             return record
         with self._database.change() as connection:
             new = connection.execute(
@@ -88,9 +88,14 @@ class PostgresPipelineStore:
                 for field in PIPELINE_FIELDS:
                     if ledger[field] is not None:
                         ledger.note(field, None, str(ledger[field]), cause="recorded")
-            _record_tables(ledger, pipeline)
+            added = _record_tables(ledger, pipeline)
             if _is_untouched(ledger):
                 ledger.set(mode=pipeline.mode.value, cause="the file changed")
+                if is_choice:
+                    ledger.keep_tables({mapping.partition_key for mapping in pipeline.tables})
+            elif added and _is_at_rest(ledger) and ledger["intent"] == Intent.RUNNING:
+                # Once for each table that comes, so that one that cannot be taken up is not tried for ever.
+                _ask_again(ledger, cause=f"table {', '.join(added)} came to the pipeline")
             ledger.settle()
             return read_pipelines(connection, pipeline.name)[0]
 
@@ -108,11 +113,9 @@ class PostgresPipelineStore:
         """Record what the operator wants."""
         with self._database.change() as connection:
             ledger = self._lock(connection, name)
-            is_served = ledger["served_version"] >= ledger["intent_version"]
-            is_new_try = is_served and not is_aim_reached(intent, PipelineStatus(ledger.derived()))
-            if ledger["intent"] != intent or is_new_try:
-                ledger.set(intent=intent.value, intent_version=ledger["intent_version"] + 1, cause=cause)
-                ledger.set(attempt=0, asked_at=None)
+            if ledger["intent"] != intent or _is_new_try(ledger, intent):
+                ledger.set(intent=intent.value, cause=cause)
+                _ask_again(ledger, cause=cause)
                 ledger.settle()
             return read_pipelines(connection, name)[0]
 
@@ -274,13 +277,33 @@ def _is_recorded(record: PipelineRecord, pipeline: Pipeline) -> bool:
     )
 
 
-def _record_tables(ledger: Ledger, pipeline: Pipeline) -> None:
+def _record_tables(ledger: Ledger, pipeline: Pipeline) -> list[str]:
+    """Record the tables that are not recorded; returns them."""
+    added = []
     for mapping in pipeline.tables:
         name = mapping.partition_key
         if name not in ledger.tables:
             ledger.add_table(name, mapping.target.name)
+            added.append(name)
         elif ledger.table(name)["state"] == TableState.NOT_STARTED:
             ledger.set_table(name, target_table=mapping.target.name)
+    return added
+
+
+def _is_new_try(ledger: Ledger, intent: Intent) -> bool:
+    """Whether the same wish again has something to do: its aim was not reached, or a table has come since."""
+    has_new_table = any(ledger.table(name)["state"] == TableState.NOT_STARTED for name in ledger.tables)
+    is_reached = is_aim_reached(intent, PipelineStatus(ledger.derived()))
+    return _is_at_rest(ledger) and (not is_reached or (intent is Intent.RUNNING and has_new_table))
+
+
+def _is_at_rest(ledger: Ledger) -> bool:
+    return bool(ledger["served_version"] >= ledger["intent_version"])
+
+
+def _ask_again(ledger: Ledger, *, cause: str) -> None:
+    ledger.set(intent_version=ledger["intent_version"] + 1, cause=cause)
+    ledger.set(attempt=0, asked_at=None)
 
 
 def _is_untouched(ledger: Ledger) -> bool:

@@ -234,7 +234,9 @@ def test_a_new_table_of_the_file_is_recorded_beside_the_others(store: PostgresPi
     assert [table.source_table for table in record.tables] == ["invoices", "orders", "projects"]
     assert record.table("invoices").state is TableState.NOT_STARTED
     assert record.table("projects") == before.table("projects")
-    assert record.status is before.status
+    # A run takes it up, as after a start.
+    assert (record.intent, record.intent_version) == (Intent.RUNNING, before.intent_version + 1)
+    assert record.status is PipelineStatus.STARTING
 
 
 def test_a_new_mode_counts_only_while_nothing_was_started(store: PostgresPipelineStore, name: str) -> None:

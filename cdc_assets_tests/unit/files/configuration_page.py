@@ -16,6 +16,7 @@ from cdc_assets.settings import PREFIX, Settings
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
 CHECKS = {
     "definition_valid": "the file can be used",
+    "tables_chosen": "`tables: all`: the source has tables for it, and none besides that came later (a warning)",
     "alerts_valid": "`alerts.yaml` can be used; a warning, shown when it cannot",
     "target_is_source": "no table is its own target, however the server is named",
     "target_shared": "no other pipeline writes the same target table",
@@ -120,6 +121,20 @@ tables:
 options:
   load_streams: 4
 ```
+
+Or every table of the source schema, each under its own name:
+
+```yaml
+tables: all
+except: [audit_log]
+add_new_tables: true
+```
+
+The tables are found in the source soon after the file was written, and again at each `check`, `plan` and first
+`start`; what a start finds is kept with the pipeline and is what Dagster shows as its partitions. A table that comes to
+the source later is told by `check` (`tables_chosen`) and by the event `new_tables`, and copied only with
+`add_new_tables: true`. A table without a primary key is listed in a file of its own, with its `key`, and named under
+`except` here.
 """
 _ALERTS = """
 ## alerts.yaml

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cdc_assets.adapters.definition_files import load
-from cdc_assets.model.pipeline import Mode, Options, Pipeline, SecretReference, Tls
+from cdc_assets.model.pipeline import AllTables, Mode, Options, Pipeline, SecretReference, Tls
 from cdc_assets.model.table import TableMapping, TableName
 
 CONNECTIONS = """\
@@ -74,6 +74,16 @@ class Files:
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
+
+
+def test_all_tables_of_a_schema_but_some(files: Files) -> None:
+    listed, options = PIPELINE.index("tables:"), PIPELINE.index("options:")
+    rule = "tables: all\nexcept: [audit_log, 'a b']\n"
+    files.write("sales.yaml", PIPELINE[:listed] + rule + PIPELINE[options:])
+    assert files.only_valid().all_tables == AllTables(("audit_log", "a b"))
+    assert files.only_valid().tables == ()
+    files.write("sales.yaml", PIPELINE[:listed] + rule + "add_new_tables: true\n")
+    assert files.only_valid().all_tables == AllTables(("audit_log", "a b"), adds_new=True)
 
 
 def test_columns_are_left_out_by_name(files: Files) -> None:
@@ -172,7 +182,7 @@ def test_names_that_look_like_other_things_stay_names(files: Files, word: str) -
         ),
         (("mode: full_load_and_cdc\n", "mode: cdc_only\nmode: cdc_only\n"), 2, "the key mode stands twice", "keep one"),
         (("mode: full_load_and_cdc", "mode: full_load_and_cdc: x"), 1, "is not YAML", "correct the line"),
-        (("tables:\n", "tables: all\nnothing:\n"), 0, "`tables: all` is not supported", "list the tables"),
+        (("tables:\n", "tables: some\nnothing:\n"), 0, "tables: must be `all`, or a list of tables", "`tables: all`"),
         (("    key:", "    columns: {only: [notes]}\n    key:"), 8, "unknown key tables[2].columns.only", "exclude"),
         (("    key:", "    columns: [notes]\n    key:"), 8, "tables[2].columns: should be a map", "`columns: {exclude"),
         (
@@ -188,7 +198,7 @@ def test_names_that_look_like_other_things_stay_names(files: Files, word: str) -
             "`columns.exclude` names order_no, which is part of `key`",
             "cannot find its row",
         ),
-        (("options:\n", "except: [a]\noptions:\n"), 9, "`except` is not supported", "remove the key"),
+        (("options:\n", "except: [a]\noptions:\n"), 9, "`except` goes with `tables: all` only", "take it out"),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_fix(

@@ -11,6 +11,7 @@ from cdc_assets.model.marker import Marker
 from cdc_assets.model.position import Lsn
 from cdc_assets.planning.healing import RestartHistory
 from cdc_assets.planning.health_memory import HealthMemory
+from cdc_assets.planning.lag_plots import LagFigures
 from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
 from cdc_assets.planning.verdict import Level, StreamFacts, judge
@@ -169,9 +170,22 @@ def test_the_memory_survives_its_journey_as_text() -> None:
         restarts={"s": RestartHistory(2, now)},
         findings=("a",),
         since={"a": now},
+        emitted_at=now,
+        passed_seconds=4.5,
+        lag=LagFigures(now, 4.5, 1000, {"t": 3}),
     )
     assert HealthMemory.from_json(memory.to_json()) == memory
     assert HealthMemory.from_json(None) == HealthMemory.from_json("not json") == HealthMemory()
+
+
+def test_the_lag_in_seconds_is_the_last_markers_way_or_that_of_one_that_takes_longer() -> None:
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    assert HealthMemory().seconds_behind(now) is None
+    passed = HealthMemory(passed_seconds=4.0)
+    assert passed.seconds_behind(now) == 4.0
+    on_its_way = replace(passed, marker=Marker(Lsn(7)), emitted_at=now)
+    assert on_its_way.seconds_behind(now + timedelta(seconds=1)) == 4.0
+    assert on_its_way.seconds_behind(now + timedelta(minutes=2)) == 120.0
 
 
 def test_in_a_pause_only_lost_changes_matter() -> None:
