@@ -9,6 +9,8 @@ from cdc_assets.planning.target_plan import KINDS, left_out
 from cdc_assets.stages.preflight.facts import SourceFacts
 from cdc_assets.stages.preflight.findings import Findings
 
+_SENDS_GENERATED = 180000
+
 
 def check_tables(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> None:
     """Add every check of the source tables: there, of a kind to be copied, readable, with a key, wholly logged."""
@@ -27,6 +29,7 @@ def check_tables(pipeline: Pipeline, source: SourceFacts, findings: Findings) ->
             if pipeline.mode.captures:
                 _check_identity(pipeline, table, source, findings)
                 _check_case(table, findings)
+                _check_generated(table, source.server.version, findings)
             _tell_left_out(mapping, table, findings)
     if pipeline.mode.captures:
         _check_parts(pipeline, source, findings)
@@ -38,6 +41,7 @@ def check_tables(pipeline: Pipeline, source: SourceFacts, findings: Findings) ->
         findings.pass_unless_found("table_replica_identity", "old rows are logged whole, or the product may set that")
         findings.pass_unless_found("table_columns", "no two columns of a table differ only by case")
         findings.pass_unless_found("table_ownership", "the publication may be made of every table")
+        findings.pass_unless_found("table_generated_columns", "no column can be taken for another beside an enum")
         findings.pass_unless_found("table_virtual_columns", "no virtual generated column would break UPDATEs")
 
 
@@ -47,6 +51,33 @@ def _tell_left_out(mapping: TableMapping, table: TableDefinition, findings: Find
     if sentences:
         what = f"the copy of {table.name} is without {', '.join(sentences)}"
         findings.passed("table_left_out", what, table=table.name.name)
+
+
+def _check_generated(table: TableDefinition, version: int, findings: Findings) -> None:
+    """Debezium reads a table anew at an enum's value that it does not know, and then counts generated columns too.
+
+    Before PostgreSQL 18 these are not sent, so every column behind one would get its neighbour's value. Of a domain
+    over an enum it knows no value at all.
+    """
+    if version >= _SENDS_GENERATED:
+        return
+    enum = next((column for column in table.columns if column.type.base_category == "e"), None)
+    generated = next((number for number, column in enumerate(table.columns) if column.generated), None)
+    if enum is None or generated is None:
+        return
+    behind = next((column for column in table.columns[generated:] if not column.generated), None)
+    if behind is not None:
+        name = quote(table.columns[generated].name)
+        findings.fail(
+            "table_generated_columns",
+            f"when enum {enum.type.base} gets a value, Debezium would read the columns of {table.name} behind "
+            f"generated column {table.columns[generated].name}, such as {behind.name}, as others: PostgreSQL sends "
+            "generated columns from 18 on only",
+            f"make it the last column (ALTER TABLE {quote_table(table.name)} DROP COLUMN {name}, ADD COLUMN {name} ... "
+            "GENERATED ALWAYS AS (...) STORED), or leave the table out",
+            table=table.name.name,
+            column=table.columns[generated].name,
+        )
 
 
 def _check_case(table: TableDefinition, findings: Findings) -> None:

@@ -43,6 +43,7 @@ CHECKS = {
     "table_key": "a primary key that is not deferrable, or a `key` that a unique index over NOT NULL columns proves",
     "table_replica_identity": "old rows are logged whole, or we own the table and set that ourselves",
     "table_ownership": "we own the table, or the file names an owner's publication",
+    "table_generated_columns": "before PostgreSQL 18: no generated column before others in a table with an enum",
     "table_virtual_columns": "no virtual generated column, which would break the owner's UPDATEs",
     "table_partition": "no table is a partition of another one here",
     "table_columns": "no two columns of a table differ only by case",

@@ -16,7 +16,7 @@ from cdc_assets.model.errors import (
 )
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
-from cdc_assets.model.table import LeafTable, TableMapping, TableName
+from cdc_assets.model.table import ColumnType, LeafTable, TableMapping, TableName
 from cdc_assets.planning.connector_configs import CONVERTER_OFFER
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts, KafkaFacts
@@ -62,6 +62,9 @@ A_B, A_SPACE_B = TableName("public", "a_b"), TableName("public", "a b")
 
 
 COMPUTED = replace(column("total", generated="stored"), default="(amount * 2)")
+MOOD = replace(
+    column("mood"), type=ColumnType("mood", "public", "mood", "mood", "public", "e", base_category="e", labels=("ok",))
+)
 
 
 _AMOUNT_LEFT_OUT = r"(?-i)public\.orders\.more,(?-i)public\.orders\.amount"
@@ -122,6 +125,11 @@ def with_columns(verdict: Verdict, *, rows: int = 0) -> Case:
         pytest.param(LOAD_ONLY.having(connect=None), id="load only needs no Connect"),
         pytest.param(GOOD.source(slots=(slot("cdc_sales_eu_1_abcdef"),)), id="the slot of sales_eu is not sales' slot"),
         pytest.param(GOOD.table(kind="p"), id="a partitioned table"),
+        pytest.param(GOOD.table(columns=(*source_table().columns, MOOD, COMPUTED)), id="a generated column at the end"),
+        pytest.param(GOOD.table(columns=(COMPUTED, *source_table().columns)), id="a generated column without an enum"),
+        pytest.param(
+            LOAD_ONLY.table(columns=(MOOD, COMPUTED, *source_table().columns)), id="the load counts no columns"
+        ),
         pytest.param(with_columns(Verdict.EXACT), id="an exact column"),
         pytest.param(
             OWNERS.source(publication=replace(PUBLICATION, columns={ORDERS: frozenset({"id", "amount"})})),
@@ -206,6 +214,11 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "'a b': Debezium can take no space",
         ),
         (GOOD.table(columns=(column("v", generated="virtual"),)), "table_virtual_columns", "orders.v is a virtual"),
+        (
+            GOOD.table(columns=(MOOD, COMPUTED, *source_table().columns)),
+            "table_generated_columns",
+            "when enum mood gets a value, Debezium would read the columns of public.orders behind generated column total",
+        ),
         (
             OWNERS.table(is_owned_by_us=False),
             "table_replica_identity",
