@@ -1,4 +1,4 @@
-"""Which columns arrive in a PostgreSQL target exactly, which for some values only, and which are refused.
+"""Which columns arrive in a target exactly, which for some values only, and which are refused.
 
 Applies the measured rules of `type_rules` to a column: below its domain, with its declared length and dimensions. DDL,
 load, preflight and docs/types.md ask here.
@@ -6,10 +6,11 @@ load, preflight and docs/types.md ask here.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cdc_assets.dialects.postgres import quote, type_sql
+from cdc_assets.dialects.sqlserver_types import key_collation, sqlserver_type
 from cdc_assets.dialects.type_rules import (
     NOT_IN_KEY,
     VARBIT_WITH_LENGTH,
@@ -21,11 +22,16 @@ from cdc_assets.dialects.type_rules import (
     may_be_key,
     rules_of,
 )
+from cdc_assets.model.pipeline import Product
 from cdc_assets.model.table import ColumnDefinition, ColumnType, TableDefinition
 
 _LENGTH = re.compile(r"\((\d+)\)")
 _LEAVE_OUT = "leave the column out (`columns: {exclude: [...]}`), or make it text on the source"
 _LOAD_ALONE = f"{_LEAVE_OUT}; mode full_load_only carries it"
+_OTHER_VALUES = (
+    "change these values on the source, leave the column out (`columns: {exclude: [...]}`), or accept the column in "
+    "options.accept_inexact"
+)
 _OTHER_KEY = "leave the table out, or give it another primary key on the source; mode full_load_only carries it"
 _CONVERTER = "give Kafka Connect the converter, which carries it as text (docs/own_servers.md); or "
 
@@ -44,7 +50,8 @@ class TypeVerdict:
 
     `target_sql`: the type to make in the target (an enum stands in the target's schema). `inexact_condition`: SQL,
     true for a row whose value would arrive as something else; only with EXACT_IF_VALUES. `reason`: why it is refused;
-    `remedy`: what to do about what is refused.
+    `remedy`: what to do about what is refused. `select_sql`: the expression by which a load reads the column, None for
+    the column itself; `collation`: what the target's column needs, None for the database's own.
     """
 
     target_sql: str
@@ -53,6 +60,8 @@ class TypeVerdict:
     inexact_values: str = ""
     reason: str = ""
     remedy: str = ""
+    select_sql: str | None = None
+    collation: str | None = None
 
 
 def judge(
@@ -62,12 +71,15 @@ def judge(
     captured: bool = True,
     is_key: bool = False,
     has_converter: bool = True,
+    product: Product = "postgres",
 ) -> TypeVerdict:
     """Say how a column reaches the target.
 
     `captured`: through the stream as well, not by the load alone; `is_key`: changes find their row by it;
-    `has_converter`: Kafka Connect can send columns as text.
+    `has_converter`: Kafka Connect can send columns as text; `product`: what the target is.
     """
+    if product == "sqlserver":
+        return _judge_for_sqlserver(column, captured=captured, is_key=is_key, has_converter=has_converter)
     column_type = column.type
     target = type_sql(column_type, user_schema=target_schema)
     is_better_as_text = needs_text(column, is_key=is_key)
@@ -88,22 +100,54 @@ def judge(
                 Verdict.EXACT_IF_VALUES,
                 inexact_condition=rule.condition.format(quote(column.name), length[1] if length else ""),
                 inexact_values=rule.values,
-                remedy=f"{way_out}change these values on the source, leave the column out (`columns: {{exclude: "
-                "[...]}`), or accept the column in options.accept_inexact",
+                remedy=way_out + _OTHER_VALUES,
             )
         case Refused():
             remedy = _LEAVE_OUT if isinstance(load, Refused) else _LOAD_ALONE
             return TypeVerdict(target, Verdict.REFUSED, reason=rule.reason, remedy=way_out + remedy)
 
 
-def needs_text(column: ColumnDefinition, *, is_key: bool) -> bool:
+def needs_text(column: ColumnDefinition, *, is_key: bool, product: Product = "postgres") -> bool:
     """Whether a stream brings every value of the column only as text, through the converter."""
+    if product == "sqlserver":
+        # Only what is text there as well: the server reads PostgreSQL's times and numbers as others, or not at all.
+        found = sqlserver_type(column.type, is_key=is_key)
+        return not is_key and isinstance(found.stream, Refused) and not isinstance(found.load, Refused)
     rules = rules_of(column.type.base, column.type.base_schema)
     if rules is None or isinstance(rules.load, Refused) or column.type.base_category == "e":
         return False
     if is_key and not _may_be_key(column.type):
         return True
     return rules.text is not None and not isinstance(_stream_rule(column.type), Exact)
+
+
+def _judge_for_sqlserver(column: ColumnDefinition, *, captured: bool, is_key: bool, has_converter: bool) -> TypeVerdict:
+    found = sqlserver_type(column.type, is_key=is_key)
+    is_better_as_text = captured and needs_text(column, is_key=is_key, product="sqlserver")
+    rule = found.stream if captured and not (has_converter and is_better_as_text) else found.load
+    name = quote(column.name)
+    verdict = TypeVerdict(
+        found.target,
+        Verdict.EXACT,
+        select_sql=found.select.format(name),
+        collation=key_collation(found, is_key=is_key),
+    )
+    match rule:
+        case Exact():
+            return verdict
+        case ExactUnless():
+            # By `replace`: a regular expression may have braces of its own.
+            return replace(
+                verdict,
+                verdict=Verdict.EXACT_IF_VALUES,
+                inexact_condition=rule.condition.replace("{0}", name),
+                inexact_values=rule.values,
+                remedy=_OTHER_VALUES,
+            )
+        case Refused():
+            remedy = _LEAVE_OUT if isinstance(found.load, Refused) else _LOAD_ALONE
+            remedy = f"{_CONVERTER}{remedy}" if is_better_as_text else remedy
+            return replace(verdict, verdict=Verdict.REFUSED, reason=rule.reason, remedy=remedy)
 
 
 def has_key_of_several_forms(table: TableDefinition, key: Collection[str]) -> bool:

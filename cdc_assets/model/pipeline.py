@@ -8,6 +8,9 @@ from typing import Literal
 
 from cdc_assets.model.table import TableMapping, TableName
 
+Product = Literal["postgres", "sqlserver"]
+"""The database products that a connection may name."""
+
 
 class Mode(StrEnum):
     """What a pipeline does."""
@@ -49,10 +52,12 @@ class Connection:
 
     `connect_host`, `connect_port`: the same server as Kafka Connect sees it; `connect_password`: a config-provider
     reference for a remote Connect, None when the product writes the secret file of the embedded one.
+    `driver`: the installed ODBC driver for control statements, None for the one that comes with mssql-python;
+    `trust_server_certificate`: its certificate is not checked. Both of kind sqlserver only.
     """
 
     name: str
-    kind: Literal["postgres", "sqlserver"]
+    kind: Product
     host: str
     port: int
     user: str
@@ -61,6 +66,8 @@ class Connection:
     connect_port: int | None = None
     connect_password: str | None = None
     tls: Tls = Tls()
+    driver: str | None = None
+    trust_server_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

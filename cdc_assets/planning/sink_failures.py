@@ -23,7 +23,9 @@ _GAP = re.compile(
 _REFUSED = re.compile(
     r"value too long|violates|invalid input|invalid byte sequence|out of range for type|field value out of range|"
     r"numeric field overflow|malformed|cannot cast|is of type|schema evolution is disabled|no unique or exclusion|"
-    r"a second time|DataException|SchemaException|cannot be altered|Unexpected input|does not exist",
+    r"a second time|would be truncated|cannot insert the value NULL|cannot insert duplicate key|conversion failed|"
+    r"arithmetic overflow|out-of-range value|out of range of values|invalid object name|invalid column name|"
+    r"operand type clash|DataException|SchemaException|cannot be altered|Unexpected input|does not exist",
     re.IGNORECASE,
 )
 

@@ -12,7 +12,10 @@ from cdc_assets.model.table import TableName
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """A column to make; `type_sql`, `default_sql` and `generated_sql` are text of the target's dialect."""
+    """A column to make; `type_sql`, `default_sql`, `generated_sql` and `collation_sql` are of the target's dialect.
+
+    `select_sql`: the expression by which a load reads it from the source, None for the column itself.
+    """
 
     name: str
     type_sql: str
@@ -20,6 +23,7 @@ class TargetColumn:
     default_sql: str | None = None
     generated_sql: str | None = None
     collation_sql: str | None = None
+    select_sql: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

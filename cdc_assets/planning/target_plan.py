@@ -201,6 +201,8 @@ def _unfit_columns(wanted: WantedTable, present: PresentTable) -> list[str]:
             problems.append(f"column {column.name} is generated")
         elif found.type_sql != column.type_sql:
             problems.append(f"column {column.name} is {found.type_sql}, needed is {column.type_sql}")
+        elif _other_collation(column, found):
+            problems.append(f"column {column.name} has collation {found.collation_sql}, not {column.collation_sql}")
         elif column.nullable and not found.nullable:
             problems.append(f"column {column.name} is NOT NULL but may be NULL in the source")
     problems += [
@@ -215,10 +217,26 @@ def _obstacles(wanted: WantedTable, present: PresentTable) -> tuple[str, ...]:
     """Say why a table that somebody made cannot become ours as it is; nothing for an empty one that is as wanted."""
     if not present.is_empty:
         return ("it has rows, or we may not look",)
-    differs = () if _equal(wanted.columns, present.columns) else ("its columns are not those of the source",)
+    differs = () if _equal(wanted.columns, present.columns) else _column_differences(wanted, present)
     # The load drops what indexes there are, and makes the key anew.
     has_other_key = any(key != frozenset(wanted.key) for key in present.unique_keys)
     return (*differs, *(("its key is another",) if has_other_key else ()), *present.obstacles)
+
+
+def _column_differences(wanted: WantedTable, present: PresentTable) -> tuple[str, ...]:
+    """Say column by column why a table is not as wanted."""
+    there = {column.name: column for column in present.columns}
+    needed = {column.name for column in wanted.columns}
+    found = _unfit_columns(wanted, present)
+    found += [f"column {name} is not in the source" for name in there if name not in needed]
+    found += [
+        f"column {column.name} is {'NULL' if there[column.name].nullable else 'NOT NULL'} and must not be"
+        for column in wanted.columns
+        if column.name in there
+        and column.nullable is not there[column.name].nullable
+        and not any(f"column {column.name} " in sentence for sentence in found)
+    ]
+    return tuple(found or ["its columns stand in another order than the source's"])
 
 
 def changes_after_load(wanted: WantedTable) -> tuple[TableChange, ...]:
@@ -246,4 +264,9 @@ def _equal(wanted: Sequence[TargetColumn], present: Sequence[TargetColumn]) -> b
     def shape(columns: Sequence[TargetColumn]) -> list[tuple[str, str, bool, bool]]:
         return [(column.name, column.type_sql, column.nullable, column.generated_sql is not None) for column in columns]
 
-    return shape(wanted) == shape(present)
+    return shape(wanted) == shape(present) and not any(map(_other_collation, wanted, present))
+
+
+def _other_collation(wanted: TargetColumn, present: TargetColumn) -> bool:
+    """Whether a column that needs a collation has another one."""
+    return wanted.collation_sql is not None and wanted.collation_sql != present.collation_sql

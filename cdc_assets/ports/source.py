@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import SourceWatch
 from cdc_assets.planning.chunks import Chunk, LeafSize
+from cdc_assets.planning.table_changes import TargetColumn
+from cdc_assets.ports.rows import Row, RowForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,18 @@ class Publication:
     columns: Mapping[TableName, frozenset[str]] = field(default_factory=dict)
 
 
-class ChunkReader(Protocol):
+class ChunkReader(Protocol[Row]):
     """One session that reads under a load snapshot; used by one thread."""
 
-    def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
-        """Yield the chunk's rows in COPY's binary format (PostgreSQL docs, COPY), without file header and trailer.
+    def rows(self, chunk: Chunk, columns: Sequence[TargetColumn]) -> Iterator[Row]:
+        """Yield the chunk's rows in the form that was asked for.
 
-        SnapshotLostError when the snapshot is gone; the caller exhausts or closes the iterator before it asks for
-        another.
+        The same chunk has the same rows each time. SnapshotLostError when the snapshot is gone; the caller exhausts or
+        closes the iterator before it asks for another.
         """
+
+    def size_of(self, row: Row, /) -> int:
+        """The bytes of what `rows` yields."""
 
 
 class LoadSnapshot(Protocol):
@@ -99,8 +104,8 @@ class LoadSnapshot(Protocol):
         Read after the view was taken, so that no row of the view lies beyond them.
         """
 
-    def reader(self) -> AbstractContextManager[ChunkReader]:
-        """Open one more session under this view."""
+    def reader(self, form: RowForm = RowForm.BINARY) -> AbstractContextManager[ChunkReader[Any]]:
+        """Open one more session under this view, which reads rows in that form."""
 
 
 class SourceDatabase(Protocol):

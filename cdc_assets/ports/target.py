@@ -1,16 +1,19 @@
 """The target database as the stages see it; one implementation a product. Every method may raise TargetError."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from cdc_assets.model.errors import WaitingError
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.chunks import Chunk
-from cdc_assets.planning.table_changes import TableChange
+from cdc_assets.planning.table_changes import TableChange, TargetColumn
+from cdc_assets.ports.rows import RowForm
+
+Row_contra = TypeVar("Row_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class TargetServer:
     """What the target server and our role on it are.
 
     `free_connections` and `session_limits` as in `SourceServer`; `is_read_only`: a new session of our role may not
-    write unless it asks to.
+    write unless it asks to. `may_see_sessions`: our role sees the sessions of the sinks.
     """
 
     product: str
@@ -31,6 +34,7 @@ class TargetServer:
     system_identifier: int | None = None
     is_pooled: bool = False
     is_read_only: bool = False
+    may_see_sessions: bool = True
     encoding: str = "UTF8"
     free_connections: int | None = None
     session_limits: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +70,7 @@ class Fence:
 class ChunkReceipt:
     """A chunk as the target holds it.
 
-    Rows, and the sum modulo 2**64 of the xxh3 hashes of its rows; `xid` names its transaction.
+    Rows, and the sum modulo 2**64 of the xxh3 hashes of its rows; `xid` names its transaction, where rows tell it.
     """
 
     number: int
@@ -75,11 +79,19 @@ class ChunkReceipt:
     xid: int
 
 
-class ChunkWriter(Protocol):
+@dataclass(frozen=True, slots=True)
+class SentChunk:
+    """A committed chunk and what was sent with it."""
+
+    chunk: Chunk
+    receipt: ChunkReceipt
+
+
+class ChunkWriter(Protocol[Row_contra]):
     """One session that writes chunks; used by one thread."""
 
     def write(
-        self, table: TableName, columns: Sequence[str], chunk: Chunk, rows: Iterable[bytes], fence: Fence
+        self, table: TableName, columns: Sequence[TargetColumn], chunk: Chunk, rows: Iterable[Row_contra], fence: Fence
     ) -> ChunkReceipt:
         """Copy the rows in one transaction, together with the chunk's progress row; all or nothing.
 
@@ -148,16 +160,27 @@ class TargetDatabase(Protocol):
     def begin_load(self, table: TableName, fence: Fence, *, chunk_table: str) -> None:
         """Empty the table, forget its chunk rows, and make `fence.load_id` the only load that may write to it."""
 
-    def writer(self, *, chunk_table: str) -> AbstractContextManager[ChunkWriter]:
+    @property
+    def row_form(self) -> RowForm:
+        """In which form its writers take rows."""
+
+    def writer(self, *, chunk_table: str) -> AbstractContextManager[ChunkWriter[Any]]:
         """Open one writing session."""
 
-    def read_back(self, table: TableName, columns: Sequence[str]) -> Mapping[int, ChunkReceipt]:
-        """Read the whole table once and return what each transaction left in it, by its xid (`number` is -1)."""
+    def verify_load(
+        self,
+        table: TableName,
+        columns: Sequence[TargetColumn],
+        sent: Sequence[SentChunk],
+        reread: Callable[[Chunk], Iterator[Any]],
+        *,
+        key: Sequence[str],
+    ) -> tuple[str, ...]:
+        """Read the whole table once and return how it differs from what was sent: count and content of every row.
 
-    def where_doubled(self, table: TableName, xid: int) -> Mapping[int, int]:
-        """For a transaction that is not ours.
-
-        How many of its rows equal rows of which other transactions, by their xid.
+        A sentence a difference, none when all is equal; chunks, columns and counts are named, never a row. `reread`
+        yields a chunk's rows again as the source has them, for a target that finds a difference and looks where; rows
+        are then told apart by `key`, or by all their values when it is empty.
         """
 
     def receipts(self, table: TableName, fence: Fence, *, chunk_table: str) -> tuple[ChunkReceipt, ...]:

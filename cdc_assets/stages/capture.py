@@ -188,7 +188,8 @@ def _with_definitions(
             raise ConnectorError(
                 msg, hint="take it out of the pipeline's file, or make it again", table=table.source_table
             )
-        tables.append(captured_table(definition, mapping, has_converter=has_converter))
+        product = pipeline.target.connection.kind
+        tables.append(captured_table(definition, mapping, has_converter=has_converter, product=product))
     return tuple(tables)
 
 

@@ -6,6 +6,7 @@ Called by `stages/capture` and `plan`, so that what is planned is what is config
 from collections.abc import Iterable
 
 from cdc_assets.dialects.type_registry import needs_text
+from cdc_assets.model.pipeline import Product
 from cdc_assets.model.table import TableDefinition, TableMapping
 from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, CapturedTable
 from cdc_assets.ports.streaming import ConnectorPlugin
@@ -16,8 +17,10 @@ def offers_converter(plugins: Iterable[ConnectorPlugin]) -> bool:
     return ConnectorPlugin(CONVERTER_OFFER, CONVERTER_VERSION) in plugins
 
 
-def captured_table(definition: TableDefinition, mapping: TableMapping, *, has_converter: bool) -> CapturedTable:
-    """Compose it from what the source's catalog says of the table now."""
+def captured_table(
+    definition: TableDefinition, mapping: TableMapping, *, has_converter: bool, product: Product
+) -> CapturedTable:
+    """Compose it from what the source's catalog says of the table now; `product`: what the target is."""
     key = definition.key(mapping)
     return CapturedTable(
         name=mapping.source,
@@ -27,6 +30,6 @@ def captured_table(definition: TableDefinition, mapping: TableMapping, *, has_co
         as_text=tuple(
             column.name
             for column in definition.copied_columns(mapping)
-            if has_converter and needs_text(column, is_key=column.name in key)
+            if has_converter and needs_text(column, is_key=column.name in key, product=product)
         ),
     )

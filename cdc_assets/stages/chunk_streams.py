@@ -5,16 +5,19 @@ first try was committed after all.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from cdc_assets.model.errors import SourceAwayError, TargetAwayError
 from cdc_assets.model.table import TableName
 from cdc_assets.planning.chunks import Chunk
+from cdc_assets.planning.table_changes import TargetColumn
 from cdc_assets.ports.clock import Clock
+from cdc_assets.ports.rows import Row
 from cdc_assets.ports.source import ChunkReader, LoadSnapshot
 from cdc_assets.ports.target import ChunkReceipt, ChunkWriter, Fence, TargetDatabase
 
@@ -40,7 +43,7 @@ class CopyTask:
     """What is copied where."""
 
     table: TableName
-    columns: tuple[str, ...]
+    columns: tuple[TargetColumn, ...]
     chunk: Chunk
     fence: Fence
 
@@ -88,7 +91,7 @@ class ChunkStream:
         self._limit = limit
         self._stopping = stopping
         self._sessions = ExitStack()
-        self._pair: tuple[ChunkReader, ChunkWriter] | None = None
+        self._pair: tuple[ChunkReader[Any], ChunkWriter[Any]] | None = None
 
     def close(self) -> None:
         """End both sessions."""
@@ -110,28 +113,33 @@ class ChunkStream:
         reader, writer = self._open()
         sent = [0]
         try:
-            rows = self._watched(reader.rows(task.chunk, task.columns), sent)
+            rows = self._watched(reader.rows(task.chunk, task.columns), reader.size_of, sent)
             receipt = writer.write(task.table, task.columns, task.chunk, rows, task.fence)
         except BaseException:
             self.close()
             raise
         return CopiedChunk(task.chunk, receipt, sent[0])
 
-    def _open(self) -> tuple[ChunkReader, ChunkWriter]:
+    def reread(self, chunk: Chunk, columns: Sequence[TargetColumn]) -> Iterator[Any]:
+        """Yield a chunk's rows again as the source has them under the view; exhausted or closed before the next."""
+        reader, _ = self._open()
+        return self._watched(reader.rows(chunk, columns), reader.size_of, [0])
+
+    def _open(self) -> tuple[ChunkReader[Any], ChunkWriter[Any]]:
         if self._stopping.is_set():
             raise LoadStoppedError
         if self._pair is None:
             self._pair = (
-                self._sessions.enter_context(self._snapshot.reader()),
+                self._sessions.enter_context(self._snapshot.reader(self._target.row_form)),
                 self._sessions.enter_context(self._target.writer(chunk_table=self._chunk_table)),
             )
         return self._pair
 
-    def _watched(self, rows: Iterator[bytes], sent: list[int]) -> Iterator[bytes]:
+    def _watched(self, rows: Iterator[Row], size_of: Callable[[Row], int], sent: list[int]) -> Iterator[Row]:
         """Pass the rows on; now and then look whether to stop, and keep to the rate."""
         size = seen = 0
         for row in rows:
-            size += len(row)
+            size += size_of(row)
             if size - seen >= _LOOK_EVERY_BYTES:
                 if self._stopping.is_set():
                     raise LoadStoppedError

@@ -124,7 +124,9 @@ def _plan_loads(
             )
             continue
         try:
-            wanted = wanted_table(definition, mapping, captured=pipeline.mode.captures)
+            wanted = wanted_table(
+                definition, mapping, captured=pipeline.mode.captures, product=pipeline.target.connection.kind
+            )
             present = present_table(targets.get(mapping.target), bookkeeping, record.id)
             needed = plan_table_changes(wanted, present, enums=enums, replaces=False)
         except (SchemaCreationError, TargetNotOursError) as error:

@@ -208,5 +208,4 @@ def _copy(task: CopyTask, stream: ChunkStream) -> CopiedChunk:
 
 
 def _finish(load: TableLoad, context: StageContext, stream: ChunkStream) -> None:
-    del stream  # it rests while its place is used
-    finish(load, context.source, context.target)
+    finish(load, context.source, context.target, partial(stream.reread, columns=load.columns))

@@ -21,6 +21,7 @@ from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.captured_tables import captured_table
 from cdc_assets.stages.preflight.facts import loaded_tables
 from cdc_assets.stages.prepare import TargetPlan, plan_target
+from cdc_assets.stages.target_tables import unindexed
 
 _NOT_DRAWN = "x" * 6
 
@@ -63,9 +64,14 @@ def _planned(
         target_table=mapping.target.name,
         size_bytes=0 if definition is None else definition.size_bytes,
         row_estimate=-1 if definition is None else definition.row_estimate,
-        left_out=() if definition is None else left_out(definition, mapping),
+        left_out=() if definition is None else _left_out(mapping, definition, target_plan),
         refused="" if refused is None else str(refused),
     )
+
+
+def _left_out(mapping: TableMapping, definition: TableDefinition, target_plan: TargetPlan) -> tuple[str, ...]:
+    wanted = target_plan.wanted.get(mapping.partition_key)
+    return (*left_out(definition, mapping), *(unindexed(definition, wanted, mapping) if wanted is not None else ()))
 
 
 def _ddl(pipeline: Pipeline, target: TargetDatabase, target_plan: TargetPlan) -> tuple[str, ...]:
@@ -86,7 +92,7 @@ def _connectors(
 ) -> Mapping[str, Mapping[str, str]]:
     captured = [
         # `check` tells when the cluster has no converter.
-        captured_table(definition, mapping, has_converter=True)
+        captured_table(definition, mapping, has_converter=True, product=pipeline.target.connection.kind)
         for mapping in pipeline.tables
         if (definition := definitions.get(mapping.source)) is not None
     ]

@@ -102,7 +102,12 @@ def plan_target(
     for mapping in mappings:
         table = mapping.partition_key
         try:
-            wanted[table] = wanted_table(_required(definitions, mapping), mapping, captured=pipeline.mode.captures)
+            wanted[table] = wanted_table(
+                _required(definitions, mapping),
+                mapping,
+                captured=pipeline.mode.captures,
+                product=pipeline.target.connection.kind,
+            )
             changes[table] = _changes(
                 pipeline,
                 wanted[table],

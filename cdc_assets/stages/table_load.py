@@ -1,16 +1,17 @@
 """One table on its way: its chunks, what arrived of them, and the proof that it is what was sent."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cdc_assets.model.errors import SnapshotLostError, VerificationError
 from cdc_assets.model.table import TableDefinition, TableMapping
 from cdc_assets.planning.chunks import Chunk
-from cdc_assets.planning.load_verdict import Difference, Found, differences
+from cdc_assets.planning.table_changes import TargetColumn
 from cdc_assets.planning.target_plan import WantedTable, changes_after_load
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.ports.target import Fence, TargetDatabase
+from cdc_assets.ports.target import Fence, SentChunk, TargetDatabase
 from cdc_assets.stages.chunk_streams import CopiedChunk
 from cdc_assets.stages.target_tables import copied_columns
 
@@ -47,9 +48,9 @@ class TableLoad:
         return self.mapping.partition_key
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def columns(self) -> tuple[TargetColumn, ...]:
         """The columns that are copied."""
-        return copied_columns(self.definition, self.mapping)
+        return copied_columns(self.wanted)
 
     @property
     def is_copied(self) -> bool:
@@ -77,23 +78,20 @@ class TableLoad:
         return sum(copied.chunk.estimated_bytes for copied in self.copied.values())
 
 
-def finish(load: TableLoad, source: SourceDatabase, target: TargetDatabase) -> None:
+def finish(
+    load: TableLoad, source: SourceDatabase, target: TargetDatabase, reread: Callable[[Chunk], Iterator[Any]]
+) -> None:
     """Prove every chunk, then make key and indexes; afterwards the table may be called LOADED.
 
-    VerificationError naming the chunks that differ. SnapshotLostError when the source table is no longer made of the
-    same parts: rows of a partition that was attached meanwhile are in no change.
+    `reread` yields a chunk's rows again as the source has them. VerificationError naming what differs.
+    SnapshotLostError when the source table is no longer made of the same parts: rows of a partition that was attached
+    meanwhile are in no change.
     """
-    found = target.read_back(load.wanted.table, load.columns)
-    sent = {
-        copied.receipt.xid: (copied.chunk, Found(copied.receipt.rows, copied.receipt.checksum))
-        for copied in load.copied.values()
-        if copied.receipt.rows
-    }
-    present = {xid: Found(receipt.rows, receipt.checksum) for xid, receipt in found.items()}
-    unequal = differences(sent, present)
+    sent = [SentChunk(copied.chunk, copied.receipt) for copied in load.copied.values()]
+    unequal = target.verify_load(load.wanted.table, load.columns, sent, reread, key=load.wanted.key)
     if unequal:
         raise VerificationError(
-            f"table {load.definition.name} did not arrive as it was sent: {_sentences(load, target, unequal)}",
+            f"table {load.definition.name} did not arrive as it was sent: {_sentences(unequal)}",
             hint="find out who else writes to the target table (a trigger, a job, another tool), then start again",
             table=load.name,
         )
@@ -107,17 +105,8 @@ def finish(load: TableLoad, source: SourceDatabase, target: TargetDatabase) -> N
     target.finish_load(changes_after_load(load.wanted), load.wanted.table, load.fence)
 
 
-def _sentences(load: TableLoad, target: TargetDatabase, unequal: Sequence[Difference]) -> str:
-    by_xid = {copied.receipt.xid: copied.chunk for copied in load.copied.values()}
-    sentences = []
-    for difference in unequal[:_SHOWN_DIFFERENCES]:
-        sentence = str(difference)
-        if difference.foreign_xid is not None:
-            twins = target.where_doubled(load.wanted.table, difference.foreign_xid)
-            places = [f"{count} rows of {by_xid[xid]}" for xid, count in twins.items() if xid in by_xid]
-            if places:
-                sentence += f", equal to {', '.join(places)}"
-        sentences.append(sentence)
+def _sentences(unequal: Sequence[str]) -> str:
+    sentences = list(unequal[:_SHOWN_DIFFERENCES])
     if len(unequal) > _SHOWN_DIFFERENCES:
         sentences.append(f"and {len(unequal) - _SHOWN_DIFFERENCES} more")
     return "; ".join(sentences)

@@ -9,36 +9,59 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from cdc_assets.dialects.postgres import constant_default, is_portable_expression, type_sql
+from cdc_assets.dialects.sqlserver import INDEX_BYTES
+from cdc_assets.dialects.sqlserver_types import index_bytes
 from cdc_assets.dialects.type_registry import Verdict, judge
 from cdc_assets.model.errors import SchemaCreationError
+from cdc_assets.model.pipeline import Product
 from cdc_assets.model.report import ReportedColumn
 from cdc_assets.model.table import ColumnDefinition, TableDefinition, TableMapping
-from cdc_assets.planning.table_changes import CreateEnum, TargetColumn
+from cdc_assets.planning.table_changes import AddIndex, CreateEnum, TargetColumn
 from cdc_assets.planning.target_plan import PresentTable, WantedTable, wanted_indexes
 from cdc_assets.ports.target import BookkeepingRow
 
 
-def wanted_table(definition: TableDefinition, mapping: TableMapping, *, captured: bool) -> WantedTable:
+def wanted_table(
+    definition: TableDefinition, mapping: TableMapping, *, captured: bool, product: Product
+) -> WantedTable:
     """Return the target table; SchemaCreationError for a column whose type cannot be carried, whatever its values."""
     schema = mapping.target.schema
     key = definition.key(mapping)
     columns = tuple(
-        _column(definition, column, schema=schema, captured=captured, is_key=column.name in key)
+        _column(definition, column, schema=schema, captured=captured, is_key=column.name in key, product=product)
         for column in definition.kept_columns(mapping)
     )
     enums = {
         column.type.base: CreateEnum(schema, column.type.base, column.type.labels)
         for column in definition.kept_columns(mapping)
-        if column.type.base_category == "e"
+        if column.type.base_category == "e" and product == "postgres"
     }
     return WantedTable(
         source=mapping.source,
         table=mapping.target,
         columns=columns,
         key=key,
-        indexes=wanted_indexes(definition, mapping),
+        indexes=tuple(
+            index for index in wanted_indexes(definition, mapping) if product == "postgres" or _fits(index, columns)
+        ),
         enums=tuple(enums.values()),
     )
+
+
+def unindexed(definition: TableDefinition, wanted: WantedTable, mapping: TableMapping) -> tuple[str, ...]:
+    """Say which indexes the target could have but for the width of its columns, for `plan`."""
+    made = {index.name for index in wanted.indexes}
+    return tuple(
+        f"index {index.name} (too wide for the target)"
+        for index in wanted_indexes(definition, mapping)
+        if index.name not in made
+    )
+
+
+def _fits(index: AddIndex, columns: Sequence[TargetColumn]) -> bool:
+    """Whether SQL Server takes every value of these columns into an index."""
+    sizes = [index_bytes(column.type_sql) for column in columns if column.name in index.columns]
+    return None not in sizes and sum(size or 0 for size in sizes) <= INDEX_BYTES
 
 
 def present_table(
@@ -91,9 +114,9 @@ def _obstacles(definition: TableDefinition) -> tuple[str, ...]:
     return tuple(found)
 
 
-def copied_columns(definition: TableDefinition, mapping: TableMapping) -> tuple[str, ...]:
-    """Return the names of the columns that are copied, in the source's order."""
-    return tuple(column.name for column in definition.copied_columns(mapping))
+def copied_columns(wanted: WantedTable) -> tuple[TargetColumn, ...]:
+    """Return the columns that are copied, in the source's order: the target computes generated ones itself."""
+    return tuple(column for column in wanted.columns if column.generated_sql is None)
 
 
 def reported_columns(wanted: WantedTable) -> tuple[ReportedColumn, ...]:
@@ -108,15 +131,28 @@ def shape(definition: TableDefinition) -> Mapping[str, str]:
 
 
 def _column(
-    definition: TableDefinition, column: ColumnDefinition, *, schema: str, captured: bool, is_key: bool
+    definition: TableDefinition,
+    column: ColumnDefinition,
+    *,
+    schema: str,
+    captured: bool,
+    is_key: bool,
+    product: Product,
 ) -> TargetColumn:
     table = definition.name.name
-    verdict = judge(column, target_schema=schema, captured=captured, is_key=is_key)
+    verdict = judge(column, target_schema=schema, captured=captured, is_key=is_key, product=product)
     if verdict.verdict is Verdict.REFUSED and not column.generated:
         raise SchemaCreationError(
             f"column {column.name} of {definition.name} has type {column.type.formatted}, which is not carried: "
             f"{verdict.reason}",
             hint=verdict.remedy,
+            table=table,
+        )
+    if column.generated and product != "postgres":
+        raise SchemaCreationError(
+            f"generated column {column.name} of {definition.name} is computed by an expression of PostgreSQL, which "
+            "the target does not know",
+            hint="exclude it (`columns: {exclude: [...]}`), or make it an ordinary column on the source",
             table=table,
         )
     if column.generated and not is_portable_expression(column.default or ""):
@@ -129,8 +165,11 @@ def _column(
         name=column.name,
         type_sql=verdict.target_sql,
         nullable=column.nullable and not is_key,
-        default_sql=None if column.generated else constant_default(column.default),
+        # Every row arrives with all its values: a default that another product may not know is not missed.
+        default_sql=None if column.generated or product != "postgres" else constant_default(column.default),
         generated_sql=column.default if column.generated else None,
+        collation_sql=verdict.collation,
+        select_sql=verdict.select_sql,
     )
 
 
@@ -141,4 +180,5 @@ def _present_column(column: ColumnDefinition) -> TargetColumn:
         nullable=column.nullable,
         default_sql=None if column.generated else column.default,
         generated_sql=column.default if column.generated else None,
+        collation_sql=column.collation,
     )

@@ -77,6 +77,17 @@ def open_target(
     patience_seconds: float | None = None,
 ) -> TargetDatabase:
     """The pipeline's target database; else as `open_source`."""
+    if pipeline.target.connection.kind == "sqlserver":
+        # Loaded only here: most installations have no such target, and need not the seconds it takes.
+        from cdc_assets.adapters.sqlserver import SqlServerTarget  # noqa: PLC0415
+
+        return SqlServerTarget(
+            pipeline.target,
+            password=_password(pipeline.target),
+            pipeline=pipeline.name,
+            epoch=epoch,
+            patience_seconds=patience_seconds,
+        )
     return PostgresTarget(
         pipeline.target,
         password=_password(pipeline.target),

@@ -38,7 +38,8 @@ def _complaint(document: YamlDocument, problem: dict[str, Any], model: type[Base
             where = (*place, *problem["ctx"]["at"])
             return document.problem(where, f"{name}: {what}" if location else what, fix)
         case "literal_error" if location[-1] == "kind":
-            return document.problem(place, f"{name}: only postgres is supported", "write `kind: postgres`")
+            what = f"{name}: only postgres and sqlserver are supported"
+            return document.problem(place, what, "write `kind: postgres` or `kind: sqlserver`")
         case "too_short":
             return document.problem(place, f"{name}: must hold at least one entry", _example(model, location, "write"))
         case _:

@@ -14,7 +14,7 @@ _MAX_IDENTIFIER_BYTES = 63
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 _PROVIDER_REFERENCE = re.compile(r"\$\{[A-Za-z0-9_-]+:[^${}:]*(:[^${}:]+)?\}")
-_OURS = re.compile(r"cdc_assets_state|cdc_load_chunk_\d+")
+_OURS = re.compile(r"cdc_assets_state|cdc_load_chunk_\d+|cdc_stage_.*")
 
 
 def refused(what: str, fix: str, *, at: tuple[str | int, ...] = ()) -> PydanticCustomError:
@@ -83,6 +83,15 @@ def _path(value: object) -> object:
         raise refused("names the home of a user who does not exist here", "write the path from / on") from None
 
 
+def _odbc_driver(value: str) -> str:
+    if not value or not value.isprintable() or set(value) & set("{};="):
+        raise refused(
+            "must be the name of an installed ODBC driver, or the path of its library",
+            "write for example `driver: ODBC Driver 18 for SQL Server`; `odbcinst -q -d` lists the installed ones",
+        )
+    return value
+
+
 def _provider_reference(value: str) -> str:
     if not _PROVIDER_REFERENCE.fullmatch(value):
         raise refused(
@@ -102,7 +111,7 @@ def _text(pattern: str) -> WithJsonSchema:
 
 
 _PRINTABLE = r"^(?!.*\.\.\.)[^\x00-\x1f\x7f]+$"
-_NOT_OURS = r"(?!cdc_assets_state$|cdc_load_chunk_[0-9]+$)"
+_NOT_OURS = r"(?!cdc_assets_state$|cdc_load_chunk_[0-9]+$|cdc_stage_)"
 TableColumn = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^.+\..+$"})]
 Identifier = Annotated[str, AfterValidator(_identifier), _text(_PRINTABLE)]
 SchemaName = Annotated[
@@ -115,6 +124,7 @@ TargetName = Annotated[
     str, AfterValidator(_identifier), AfterValidator(target_table), _text(_PRINTABLE.replace("^", f"^{_NOT_OURS}", 1))
 ]
 Port = Annotated[int, Field(ge=1, le=65535)]
+OdbcDriver = Annotated[str, AfterValidator(_odbc_driver)]
 Role = Annotated[str, AfterValidator(_role)]
 EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 Host = Annotated[str, AfterValidator(_host)]

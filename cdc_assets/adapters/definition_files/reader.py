@@ -5,6 +5,7 @@ that use it, no other.
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from cdc_assets.model.pipeline import (
     Mode,
     Options,
     Pipeline,
+    Product,
     SecretReference,
     Tls,
 )
@@ -43,6 +45,7 @@ CONNECTIONS = "connections"
 NAME_FIX = "a to z, 0 to 9 and _, a letter first, at most 40 characters"
 DIRECTORY = "pipelines"
 _NO_CONNECTIONS = ("the file does not exist", "make it, or set CDC_CONNECTIONS_FILE to where it is")
+_PORTS: Mapping[Product, int] = {"postgres": 5432, "sqlserver": 1433}
 _NO_PIPELINE = ("is a link to a file that does not exist", "make that file, or remove the link")
 
 
@@ -138,13 +141,15 @@ def _connection(name: str, entry: ConnectionEntry, directory: Path) -> Connectio
         name=name,
         kind=entry.kind,
         host=entry.host,
-        port=entry.port,
+        port=entry.port or _PORTS[entry.kind],
         user=entry.user,
         password=_secret(entry.password, directory),
         connect_host=entry.connect_host,
         connect_port=entry.connect_port,
         connect_password=entry.connect_password,
         tls=Tls(entry.tls.mode, None if ca_file is None else directory / ca_file),
+        driver=entry.driver,
+        trust_server_certificate=entry.trust_server_certificate,
     )
 
 
@@ -164,6 +169,9 @@ def _read_pipeline(path: Path, connections: _Connections) -> Pipeline | list[Fil
         return [*problems, *complaints(document, error, PipelineFile)]
     source = _endpoint(document, "source", content.source, connections, problems)
     target = _endpoint(document, "target", content.target, connections, problems)
+    if source is not None and source.connection.kind != "postgres":
+        place, fix = ("source", "connection"), "name a connection of kind postgres"
+        problems.append(document.problem(place, f"{source.connection.name} is no PostgreSQL server", fix))
     if problems or source is None or target is None:
         return problems
     return Pipeline(

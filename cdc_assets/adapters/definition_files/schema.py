@@ -22,6 +22,7 @@ from cdc_assets.adapters.definition_files.fields import (
     FilePath,
     Host,
     Identifier,
+    OdbcDriver,
     Port,
     ProviderReference,
     Role,
@@ -118,9 +119,13 @@ class TlsEntry(StrictEntry):
 class ConnectionEntry(StrictEntry):
     """A database server as one role."""
 
-    kind: Literal["postgres"] = Field(description="Database product: postgres.", examples=["postgres"])
+    kind: Literal["postgres", "sqlserver"] = Field(
+        description="Database product: postgres, or sqlserver (as target only).", examples=["postgres"]
+    )
     host: Host = Field(description="Host name or address.", examples=["db.example.org"])
-    port: Port = Field(default=5432, description="Port of the server.", examples=[5432])
+    port: Port | None = Field(
+        default=None, description="Port of the server; 5432 for postgres, 1433 for sqlserver.", examples=[5432]
+    )
     user: Role = Field(description="Role that logs in.", examples=["cdc"])
     password: Annotated[SecretEntry, BeforeValidator(_no_literal, json_schema_input_type=SecretEntry)] = Field(
         description="Where the password is read from; never the password itself.", examples=["{env: APP_PASSWORD}"]
@@ -137,6 +142,34 @@ class ConnectionEntry(StrictEntry):
         examples=["${directory:/run/secrets:app_password}"],
     )
     tls: TlsEntry = Field(default=TlsEntry(), description="Encryption.", examples=["{mode: require}"])
+    driver: OdbcDriver | None = Field(
+        default=None,
+        description="sqlserver only: the installed ODBC driver for control statements, by its name in odbcinst.ini; "
+        "without it the one that comes with mssql-python.",
+        examples=["ODBC Driver 18 for SQL Server"],
+    )
+    trust_server_certificate: bool = Field(
+        default=False,
+        description="sqlserver only: encrypt without checking the server's certificate.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_product(self) -> Self:
+        if self.kind == "postgres":
+            if self.driver is not None or self.trust_server_certificate:
+                raise refused(
+                    "`driver` and `trust_server_certificate` are of kind sqlserver",
+                    "remove them; `tls: {mode: ...}` says how PostgreSQL's certificate is checked",
+                )
+        elif self.tls.ca_file is not None or self.tls.mode.startswith("verify"):
+            raise refused(
+                "the drivers of SQL Server take authorities from the machine's own store, not from a file",
+                "use `tls: {mode: require}` (certificates are checked unless trust_server_certificate is true), and "
+                "add the authority with update-ca-certificates here and with keytool on the Connect workers",
+                at=("tls",),
+            )
+        return self
 
 
 class SourceEntry(StrictEntry):

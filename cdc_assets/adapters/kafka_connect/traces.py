@@ -12,12 +12,16 @@ _MAX_CHARACTERS = 300
 _CAUSE = re.compile(
     r"(?:^[ \t]+(?:at |\.\.\. \d+ ).*\n)Caused by: (?P<cause>[\w.$]+(?:Exception|Error|Throwable)\b.*)", re.MULTILINE
 )
+_NO_DIALECT = "Unable to determine Dialect"
+UNREACHABLE = "the target cannot be reached, or refuses the login (Unable to determine Dialect)"
+"""What the sink's words mean when it cannot connect; which of the two, the driver does not tell it."""
 _KNOWN_ORIGINS = ("java.", "javax.", "jakarta.", "org.", "io.debezium.", "com.")
 _HEAD = re.compile(r"^(?P<class>[\w.$]+)(?::\s*(?P<message>.*))?$", re.DOTALL)
 # From here on a message may print values: statements, PostgreSQL's further lines, a rejected value after a colon.
 _VALUES_BEGIN = re.compile(
     r"\bVALUES\b|\bvalues\s*\(|Batch entry|\bDetail:|\bDETAIL:|\bWhere:|\bHint:|\bCall getNextException|"
-    r"\binsert into\b|\bupdate \"|\bdelete from\b|: [\"'(\[{]|\bStruct\{|SinkRecord|\bfor value\b|=\(|[\r\n]",
+    r"\binsert into\b|\bupdate \"|\bdelete from\b|: [\"'(\[{]|\bStruct\{|SinkRecord|\bfor value\b|=\(|[\r\n]|"
+    r"\bThe duplicate key value is\b|\bTruncated value\b",
     re.IGNORECASE,
 )
 _NAMED = (
@@ -33,6 +37,8 @@ def cause_of(trace: str) -> str:
     """The last cause of a trace that says something, in one short line without row values, secrets and stack frames."""
     causes = [match["cause"] for match in _CAUSE.finditer(trace) if match["cause"].startswith(_KNOWN_ORIGINS)]
     shown = [without_values(cause) for cause in (trace.partition("\n\tat ")[0], *causes)]
+    if any(_NO_DIALECT in cause for cause in shown):
+        return UNREACHABLE
     # The innermost one may be a bare class, such as EOFException: the one above it says what ended.
     return next((cause for cause in reversed(shown) if ": " in cause), shown[-1])
 

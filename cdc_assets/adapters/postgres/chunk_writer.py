@@ -12,6 +12,7 @@ from cdc_assets.dialects.postgres import quote_columns, quote_table
 from cdc_assets.model.errors import TargetAwayError
 from cdc_assets.model.table import TableName
 from cdc_assets.planning.chunks import Chunk
+from cdc_assets.planning.table_changes import TargetColumn
 from cdc_assets.ports.target import ChunkReceipt, Fence
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -58,11 +59,11 @@ class PostgresChunkWriter:
             self._connection = None
 
     def write(
-        self, table: TableName, columns: Sequence[str], chunk: Chunk, rows: Iterable[bytes], fence: Fence
+        self, table: TableName, columns: Sequence[TargetColumn], chunk: Chunk, rows: Iterable[bytes], fence: Fence
     ) -> ChunkReceipt:
         """Copy the rows in one transaction, together with the chunk's progress row."""
         try:
-            return self._write(table, columns, chunk, rows, fence)
+            return self._write(table, [column.name for column in columns], chunk, rows, fence)
         except psycopg.Error as error:
             # The answer to a commit may be lost while the commit is not. The progress row has a key, so even when the
             # commit comes after this look, a second write of the chunk cannot succeed as well.

@@ -14,9 +14,39 @@ from cdc_assets.adapters.postgres.copy_rows import copy_rows
 from cdc_assets.adapters.postgres.session import Connection, bindable, statement
 from cdc_assets.dialects.postgres import quote_columns, quote_table
 from cdc_assets.model.table import TableName
-from cdc_assets.ports.target import ChunkReceipt
+from cdc_assets.planning.chunks import Chunk
+from cdc_assets.planning.load_verdict import Difference, Found, differences
+from cdc_assets.ports.target import ChunkReceipt, SentChunk
 
 _XMIN_BYTES = 8  # length and value of the last field
+_LOOKED_AT = 5
+
+
+def verify_load(
+    connection: Connection, table: TableName, columns: Sequence[str], sent: Sequence[SentChunk]
+) -> tuple[str, ...]:
+    """Say how the table differs from what was sent, chunk by chunk."""
+    found = read_back(connection, table, columns)
+    expected = {
+        each.receipt.xid: (each.chunk, Found(each.receipt.rows, each.receipt.checksum))
+        for each in sent
+        if each.receipt.rows
+    }
+    present = {xid: Found(receipt.rows, receipt.checksum) for xid, receipt in found.items()}
+    unequal = differences(expected, present)
+    chunks = {each.receipt.xid: each.chunk for each in sent}
+    return (
+        *(_sentence(connection, table, difference, chunks) for difference in unequal[:_LOOKED_AT]),
+        *map(str, unequal[_LOOKED_AT:]),
+    )
+
+
+def _sentence(connection: Connection, table: TableName, difference: Difference, chunks: Mapping[int, Chunk]) -> str:
+    if difference.foreign_xid is None:
+        return str(difference)
+    twins = where_doubled(connection, table, difference.foreign_xid)
+    places = [f"{count} rows of {chunks[xid]}" for xid, count in twins.items() if xid in chunks]
+    return f"{difference}, equal to {', '.join(places)}" if places else str(difference)
 
 
 def read_back(connection: Connection, table: TableName, columns: Sequence[str]) -> Mapping[int, ChunkReceipt]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg import sql
@@ -24,7 +24,12 @@ from cdc_assets.model.errors import SnapshotLostError, SourceAwayError
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.planning.chunks import Chunk, LeafSize
+from cdc_assets.planning.table_changes import TargetColumn
+from cdc_assets.ports.rows import RowForm
 from cdc_assets.ports.source import ChunkReader
+
+if TYPE_CHECKING:
+    from cdc_assets.adapters.postgres.arrow_reader import ArrowSnapshotReader
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _LOST = "the snapshot of the load is gone (its sessions on the source ended, or the source restarted)"
@@ -89,13 +94,23 @@ class HeldSnapshot:
         )
 
     @contextmanager
-    def reader(self) -> Iterator[ChunkReader]:
-        """Open one more session under this view."""
-        reader = SnapshotReader(self.sessions, self._exported)
+    def reader(self, form: RowForm = RowForm.BINARY) -> Iterator[ChunkReader[Any]]:
+        """Open one more session under this view, which reads rows in that form."""
+        reader = self._reader(form)
         try:
             yield reader
         finally:
             reader.close()
+
+    def _reader(self, form: RowForm) -> "SnapshotReader | ArrowSnapshotReader":
+        match form:
+            case RowForm.BINARY:
+                return SnapshotReader(self.sessions, self._exported)
+            case RowForm.ARROW:
+                # Most installations never need its packages.
+                from cdc_assets.adapters.postgres.arrow_reader import ArrowSnapshotReader  # noqa: PLC0415
+
+                return ArrowSnapshotReader(self.sessions, self._exported, _LOST)
 
     @contextmanager
     def _kept(self) -> Iterator[Connection]:
@@ -127,7 +142,9 @@ class SnapshotReader:
             self._connection.close()
             self._connection = None
 
-    def rows(self, chunk: Chunk, columns: Sequence[str]) -> Iterator[bytes]:
+    size_of = staticmethod(len)
+
+    def rows(self, chunk: Chunk, columns: Sequence[TargetColumn]) -> Iterator[bytes]:
         """Yield the chunk's rows as binary COPY rows."""
         leaf = quote_table(chunk.leaf)
         bounds = f"ctid >= '({chunk.first_block},0)'" + (
@@ -136,7 +153,8 @@ class SnapshotReader:
         with self._sessions.translated(f"{chunk} cannot be read", table=chunk.leaf.name):
             connection = self._begin(chunk)
             # The bounds are numbers of ours, every name is quoted.
-            yield from copy_rows(connection, f"SELECT {quote_columns(columns)} FROM ONLY {leaf} WHERE {bounds}")  # noqa: S608
+            names = quote_columns([column.name for column in columns])
+            yield from copy_rows(connection, f"SELECT {names} FROM ONLY {leaf} WHERE {bounds}")  # noqa: S608
             connection.execute("COMMIT")
 
     def _begin(self, chunk: Chunk) -> Connection:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from cdc_assets.dialects.postgres import quote
+from cdc_assets.dialects.target_statements import grant_create, make_schema
 from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
@@ -11,6 +12,7 @@ from cdc_assets.planning.connector_configs import unusable_target_names
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.server_checks import check_pooler, check_session_limits, check_version
+from cdc_assets.stages.preflight.sqlserver_checks import check_sqlserver
 from cdc_assets.stages.preflight.taken_over_checks import check_taken_over
 
 _MOST_SINKS = 100
@@ -23,7 +25,10 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
     """Add every check of the target server, our role there, its tables and its free connections."""
     pipeline, server = facts.pipeline, target.server
     findings.passed("target_login", f"logged in to {pipeline.target} as {server.role}")
-    check_version("target", server.version, findings)
+    if pipeline.target.connection.kind == "sqlserver":
+        check_sqlserver(pipeline, server, findings)
+    else:
+        check_version("target", server.version, findings)
     check_pooler("target", pipeline.target.connection.name, findings, is_pooled=server.is_pooled)
     check_session_limits(pipeline, "target", server, findings)
     if server.is_standby:
@@ -45,13 +50,13 @@ def check_target(facts: PreflightFacts, target: TargetFacts, findings: Findings)
 
 
 def _check_rights(pipeline: Pipeline, target: TargetFacts, findings: Findings) -> None:
-    schema, role = pipeline.target.schema, target.server.role
+    schema, role, product = pipeline.target.schema, target.server.role, pipeline.target.connection.kind
     if target.has_schema and not target.may_create_in:
         what = f"{role} may not make tables in schema {schema} of {pipeline.target.database}"
-        statement = f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(role)};"
+        statement = grant_create(product, schema, role)
     elif not target.has_schema and not target.server.may_create_schema:
         what = f"schema {schema} does not exist in {pipeline.target.database}, and {role} may not make it"
-        statement = f"CREATE SCHEMA {quote(schema)} AUTHORIZATION {quote(role)};"
+        statement = make_schema(product, schema, role)
     else:
         findings.passed("target_create", f"{role} may make what is missing in schema {schema}")
         return

@@ -45,6 +45,7 @@ def read_columns(
                     captured=pipeline.mode.captures,
                     is_key=column.name in table.key(mapping),
                     has_converter=has_converter,
+                    product=pipeline.target.connection.kind,
                 ),
             )
             for column in table.copied_columns(mapping)

@@ -20,6 +20,7 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import LoadProgress, TableOutcome
 from cdc_assets.model.status import Intent
 from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.full_load import full_load
 from cdc_assets.stages.prepare import prepare
@@ -105,7 +106,7 @@ class LoadBench:
                     snapshot_deadline=self.deadline,
                     on_wait=waits.tell_source,
                 ),
-                target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=lease.epoch),
+                target=self.open_target(pipeline, lease.epoch),
                 connect=KafkaConnect(_NOBODY),
                 kafka=Kafka(self.kafka_bootstrap),
                 clock=SystemClock(),
@@ -114,6 +115,10 @@ class LoadBench:
                 waits=waits,
             )
             yield self.watch(context)
+
+    def open_target(self, pipeline: Pipeline, epoch: int) -> TargetDatabase:
+        """The target as that epoch of the pipeline sees it."""
+        return PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=epoch)
 
     def start(
         self, pipeline: Pipeline, *, progress: Callable[[LoadProgress], None] = lambda _: None

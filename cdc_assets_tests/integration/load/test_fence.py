@@ -23,6 +23,7 @@ from cdc_assets_tests.services.servers import PASSWORD, Databases
 
 _TABLE = TableName("dbo", "t %s")
 _CHUNKS = "cdc_load_chunk_1"
+_ID = [TargetColumn("id", "integer", nullable=False)]
 _CHUNK = Chunk(0, TableName("public", "t"), 0, None, 0)
 _ROW = b"\x00\x01\x00\x00\x00\x04\x00\x00\x00\x07"
 
@@ -70,7 +71,7 @@ def test_claiming_waits_for_a_chunk_under_way_and_shuts_out_the_next(fenced: _Fe
         assert go_on.wait(30)
 
     with ThreadPoolExecutor(2) as pool, fenced.target.writer(chunk_table=_CHUNKS) as writer:
-        writing = pool.submit(writer.write, _TABLE, ["id"], _CHUNK, rows(), fenced.fence)
+        writing = pool.submit(writer.write, _TABLE, _ID, _CHUNK, rows(), fenced.fence)
         assert sent.wait(30)
         claiming = pool.submit(fenced.target.claim, "dbo", fenced.id, epoch=2)
         fenced.wait_for_a_blocked_session()
@@ -79,7 +80,7 @@ def test_claiming_waits_for_a_chunk_under_way_and_shuts_out_the_next(fenced: _Fe
         assert writing.result().rows == 1
         claiming.result()
         with pytest.raises(LeaseLostError):
-            writer.write(_TABLE, ["id"], Chunk(1, _CHUNK.leaf, 0, None, 0), iter([_ROW]), fenced.fence)
+            writer.write(_TABLE, _ID, Chunk(1, _CHUNK.leaf, 0, None, 0), iter([_ROW]), fenced.fence)
     assert fenced.count() == 1
 
 
@@ -101,15 +102,15 @@ def test_a_load_begun_anew_shuts_out_the_one_before(fenced: _Fenced) -> None:
     fenced.target.begin_load(_TABLE, newer, chunk_table=_CHUNKS)
 
     with fenced.target.writer(chunk_table=_CHUNKS) as writer, pytest.raises(LeaseLostError):
-        writer.write(_TABLE, ["id"], _CHUNK, iter([_ROW]), fenced.fence)
+        writer.write(_TABLE, _ID, _CHUNK, iter([_ROW]), fenced.fence)
     assert fenced.count() == 0
 
 
 def test_a_chunk_is_never_there_twice(fenced: _Fenced) -> None:
     """Its answer was lost, it is written again: the first one counts."""
     with fenced.target.writer(chunk_table=_CHUNKS) as writer:
-        first = writer.write(_TABLE, ["id"], _CHUNK, iter([_ROW]), fenced.fence)
-        again = writer.write(_TABLE, ["id"], _CHUNK, iter([_ROW]), fenced.fence)
+        first = writer.write(_TABLE, _ID, _CHUNK, iter([_ROW]), fenced.fence)
+        again = writer.write(_TABLE, _ID, _CHUNK, iter([_ROW]), fenced.fence)
 
     assert again == first
     assert fenced.count() == 1
@@ -128,7 +129,7 @@ def test_sessions_of_an_older_epoch_are_ended(fenced: _Fenced) -> None:
 
     newer = PostgresTarget(endpoint(fenced.url, "dbo"), password=PASSWORD, pipeline="p", epoch=2)
     with fenced.target.writer(chunk_table=_CHUNKS) as writer, pytest.raises(Exception, match="cannot be written"):
-        writer.write(_TABLE, ["id"], _CHUNK, rows(), fenced.fence)
+        writer.write(_TABLE, _ID, _CHUNK, rows(), fenced.fence)
     assert entered.is_set()
     assert fenced.count() == 0
 

@@ -28,7 +28,7 @@ _POINTS = [
     ("target.begin_load after", 1),
     ("writer.write after", 3),
     ("lease.set_progress after", 3),
-    ("target.read_back after", 1),
+    ("target.verify_load after", 1),
     ("target.finish_load after", 1),
     ("lease.clear_table_error after", 1),
     ("target.begin_load after", 2),

@@ -56,7 +56,7 @@ CHECKS = {
     "has large values, without its TOAST part, a minute at most",
     "target_login": "our role can log in",
     "target_locked": "nobody holds a table so that not even its catalog entry can be read (ten seconds)",
-    "target_version": "PostgreSQL 14 to 18",
+    "target_version": "PostgreSQL 14 to 18; warns of a SQL Server before 2016",
     "target_not_pooled": "no pooler between us and the server",
     "target_session_limits": "warns of time limits that end the sinks' sessions",
     "target_primary": "no standby, and no `default_transaction_read_only`",
@@ -65,7 +65,9 @@ CHECKS = {
     "target_row_security": "`cdc_only`: no row security hides rows of the target from us",
     "target_write": "`cdc_only`: we may read, insert, update, delete and truncate in the target tables",
     "target_triggers": "`cdc_only`: warns of triggers that fire for changes, and of foreign keys",
-    "target_names": "no table and column name that a sink connector would write as another",
+    "target_names": "no table and column name that a sink connector would write as another, or that are one to "
+    "SQL Server, which ignores case",
+    "target_sessions": "SQL Server: our login sees the sessions of the sinks (VIEW SERVER STATE)",
     "encoding": "every text of the source can be written in the target's encoding",
     "target_connections": "half of the free connections are enough, one a table",
     "topic_names": "every table has a topic name of its own that Kafka takes",
@@ -101,7 +103,11 @@ warehouse:
   user: loader
   password: {file: /run/secrets/warehouse}
   tls: {mode: verify-full, ca_file: /etc/ssl/warehouse_ca.pem}
+mssql: {kind: sqlserver, host: mssql.example.org, user: loader, password: {env: MSSQL_PASSWORD}}
 ```
+
+A SQL Server is always encrypted and its certificate checked, unless `tls: {mode: disable}` or
+`trust_server_certificate: true` says otherwise; more is in [own servers](own_servers.md#sql-server-as-target).
 """
 _PIPELINE = """
 ## pipelines/NAME.yaml

@@ -84,8 +84,8 @@ def test_without_a_usable_file_every_pipeline_is_invalid(tmp_path: Path, text: s
 @pytest.mark.parametrize(
     ("entry", "what"),
     [
-        ("kind: sqlserver", "bad.kind: only postgres is supported"),
-        ("driver: x", "`driver` is not supported"),
+        ("kind: oracle", "bad.kind: only postgres and sqlserver are supported"),
+        ("driver: x", "`driver` and `trust_server_certificate` are of kind sqlserver"),
         ("tls: {mode: verify-full}", "mode verify-full needs `ca_file`"),
         ("tls: {mode: maybe}", "bad.tls.mode: should be 'disable'"),
         ("password: {env: A, file: b}", "must name either `env` or `file`"),

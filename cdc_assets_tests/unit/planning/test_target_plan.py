@@ -70,7 +70,7 @@ def test_an_empty_table_as_wanted_is_taken_up() -> None:
     ("present", "why"),
     [
         (_present(is_ours=False), "it has rows"),
-        (_present(is_ours=False, is_empty=True, columns=_COLUMNS[:1]), "its columns are not those of the source"),
+        (_present(is_ours=False, is_empty=True, columns=_COLUMNS[:1]), "column mood is missing"),
         (_present(is_ours=False, is_empty=True, obstacles=("trigger audit",)), "trigger audit"),
         (PresentTable(7, _COLUMNS, (frozenset({"mood"}),), (), is_ours=False, is_empty=True), "its key is another"),
     ],

@@ -1,0 +1,208 @@
+"""Sessions on a SQL Server target: how one is opened, and what a refusal becomes.
+
+Control statements go through SQLAlchemy; `open_bulk` opens the driver itself, for what moves rows. Both log in by the
+same connection object as the sink connectors do (`model/sqlserver_connection`).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from cdc_assets.dialects.sqlserver import missing_library, refusal
+from cdc_assets.model.errors import CdcAssetsError, TargetAwayError, TargetError, TargetLockedError
+from cdc_assets.model.pipeline import Endpoint
+from cdc_assets.model.sqlserver_connection import SqlServerAddress
+
+if TYPE_CHECKING:
+    from mssql_python import Connection as BulkConnection
+
+Row = dict[str, Any]
+_LOGIN_HINT = "check host, port, database, user, password and tls in connections.yaml, and the log of the server"
+_LOGIN_TIMEOUT = 103  # SQL_ATTR_LOGIN_TIMEOUT
+_LOGIN_SECONDS = 10
+_AWAY_WORDS = (
+    "Client unable to establish connection",
+    "Connection not open",
+    "Connection failure during transaction",
+    "Communication link failure",
+    "Connection timeout expired",
+    "Server rejected the connection",
+    "Disconnect error",
+    "TCP Provider",
+    "closed connection",
+)
+_AWAY_STATES = ("08", "HYT01")
+_LOCKED = ("Lock request time out", "lock timeout", "canceling statement due to lock timeout")
+_LOCK_SECONDS = 10
+
+
+class LockNotGrantedError(Exception):
+    """Others held what a statement needed for longer than it may wait; it is tried again."""
+
+
+@dataclass
+class SqlServerSessions:
+    """Opens sessions of one login on one database."""
+
+    endpoint: Endpoint
+    password: str = field(repr=False)
+    application: str
+    patience_seconds: float | None = None
+
+    @property
+    def where(self) -> str:
+        """The server in a sentence."""
+        connection = self.endpoint.connection
+        return f"target {connection.name} ({connection.host}:{connection.port}/{self.endpoint.database})"
+
+    @contextmanager
+    def transaction(self, purpose: str, *, table: str | None = None) -> Iterator[Connection]:
+        """Open a session for one transaction; a refusal becomes our error that begins with the purpose."""
+        try:
+            with self._engine.connect() as connection:
+                # Else an error may leave half of a transaction, and the rest of it be committed.
+                connection.execute(text("SET XACT_ABORT ON"))
+                connection.commit()
+                transaction = connection.begin()
+                try:
+                    yield connection
+                except BaseException:
+                    # A server that has ended it by itself may refuse to end it once more.
+                    with suppress(DBAPIError):
+                        transaction.rollback()
+                    raise
+                transaction.commit()
+        except DBAPIError as error:
+            raise self.error(error.orig or error, purpose, table=table) from error
+
+    def open_bulk(self) -> "BulkConnection":
+        """Open a session of the driver itself in autocommit; the caller closes it."""
+        driver = self._driver("mssql_python")
+        address = SqlServerAddress.of(self.endpoint)
+        try:
+            opened: BulkConnection = driver.connect(
+                address.odbc(self.password), autocommit=True, attrs_before={_LOGIN_TIMEOUT: self._login_seconds}
+            )
+        except driver.Error as error:
+            raise self.error(error, "does not answer or refuses the login") from error
+        return opened
+
+    @contextmanager
+    def bulk(self, purpose: str, *, table: str | None = None) -> Iterator["BulkConnection"]:
+        """As `open_bulk`, for a block; whatever the driver raises in it becomes our error."""
+        with closing(self.open_bulk()) as connection, self.translated(purpose, table=table):
+            yield connection
+
+    @contextmanager
+    def translated(self, purpose: str, *, table: str | None = None) -> Iterator[None]:
+        """Turn what the driver raises in the block into ours.
+
+        Its bulk copy raises ValueError for values that do not fit, and panics with what is no Exception.
+        """
+        driver = self._driver("mssql_python")
+        try:
+            yield
+        except (driver.Error, ValueError, RuntimeError) as error:
+            raise self.error(error, purpose, table=table) from error
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":
+                raise
+            raise self.error(error, purpose, table=table) from error
+
+    def error(self, error: BaseException, purpose: str, *, table: str | None = None) -> CdcAssetsError:
+        """Return our error for a driver's."""
+        away = is_away(error)
+        reason = refusal(getattr(error, "ddbc_error", None) or str(error))
+        return (TargetAwayError if away else TargetError)(
+            f"{self.where}: {purpose}: {reason}",
+            hint=_LOGIN_HINT if away else "see what the server says; its own log tells more",
+            table=table,
+        )
+
+    def locked_error(self, purpose: str, *, table: str | None = None) -> CdcAssetsError:
+        """Return our error for what others held locked in every try."""
+        return TargetLockedError(
+            f"{self.where}: {purpose}: others held it locked for {_LOCK_SECONDS} s, each time",
+            hint="let their transactions end (sys.dm_tran_locks shows them) and try again",
+            table=table,
+        )
+
+    @property
+    def _login_seconds(self) -> int:
+        return _LOGIN_SECONDS if self.patience_seconds is None else max(2, math.ceil(self.patience_seconds / 2))
+
+    @cached_property
+    def _engine(self) -> Engine:
+        connection = self.endpoint.connection
+        address = SqlServerAddress.of(self.endpoint)
+        name = "mssql_python" if connection.driver is None else "pyodbc"
+        driver = self._driver(name)
+        odbc = address.odbc(self.password, driver=connection.driver, application=self.application)
+
+        def connect() -> Any:  # noqa: ANN401  of whichever driver it is
+            if connection.driver is None:
+                opened = driver.connect(odbc, attrs_before={_LOGIN_TIMEOUT: self._login_seconds})
+            else:
+                opened = driver.connect(odbc, timeout=self._login_seconds)
+            if self.patience_seconds is not None:
+                opened.timeout = max(1, math.ceil(self.patience_seconds))
+            return opened
+
+        return create_engine(
+            address.sqlalchemy_url(driver=connection.driver),
+            module=driver,
+            creator=connect,
+            poolclass=NullPool,
+            hide_parameters=True,
+        )
+
+    def _driver(self, name: str) -> Any:  # noqa: ANN401  a module without types
+        try:
+            return import_module(name)
+        except (ImportError, OSError) as error:
+            found = missing_library(str(error))
+            what, fix = found or (name, "install the packages of requirements.lock (./cdc does it)")
+            raise TargetError(
+                f"{self.where}: the driver {name} cannot be loaded here: {what} is missing",
+                hint=f"run as root: {fix}" if found else fix,
+            ) from error
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the connection, not the command, failed."""
+    state = error.args[0] if error.args and isinstance(error.args[0], str) else ""
+    return state.startswith(_AWAY_STATES) or any(word in str(error) for word in _AWAY_WORDS)
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether others held what the statement needed."""
+    return any(word.lower() in str(error).lower() for word in _LOCKED)
+
+
+def rows(connection: Connection, query: str, values: dict[str, object] | None = None) -> list[Row]:
+    """Return the rows of a query; `:name` is a bound value, names in the text are quoted by the dialect."""
+    return [dict(row) for row in connection.execute(text(query), values or {}).mappings()]
+
+
+def run(connection: Connection, statement: str, values: dict[str, object] | None = None) -> None:
+    """Run a statement; as `rows`, for what has none."""
+    connection.execute(text(statement), values or {})
+
+
+def bindable(quoted: str) -> str:
+    """Return quoted names for a statement with bound values, where a colon would begin the name of one."""
+    return quoted.replace(":", "\\:")
+
+
+def run_all(connection: Connection, statements: Sequence[str]) -> None:
+    """Run statements whose text is complete: a colon in a name binds nothing."""
+    for statement in statements:
+        connection.exec_driver_sql(statement)
