@@ -127,7 +127,7 @@ _ENTRIES = (
     Entry("two_secrets", "password", "{env: A, file: b}", 5, "either `env` or `file`", "{file: PATH}"),
     Entry("no_path", "password", '{file: "a\\0b"}', 5, "password.file: must be the path", "/run/secrets"),
     Entry("nobodys_home", "password", "{file: ~nobody_has_this_name/p}", 5, "who does not exist", "from / on"),
-    Entry("sql_server", "kind", "sqlserver", 2, "only postgres is supported", "`kind: postgres`"),
+    Entry("sql_server", "kind", "oracle", 2, "only postgres and sqlserver are supported", "`kind: postgres`"),
     Entry("host_is_url", "host", f"postgresql://u:{_SECRET}@h", 3, "no host name or address", "without port and user"),
     Entry("port_too_large", "port", "70000", 6, "less than or equal to 65535", "`port: 5432`"),
     Entry("port_is_text", "port", f'"{_SECRET}"', 6, "port: should be a valid integer", "`port: 5432`"),
