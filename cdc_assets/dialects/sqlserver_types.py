@@ -54,7 +54,7 @@ _INTERVAL = ExactUnless("NOT isfinite({0})", "infinity and -infinity")
 # As Debezium writes an interval with `interval.handling.mode=string`.
 _ISO_INTERVAL = (
     "format('P%sY%sM%sDT%sH%sM%sS', extract(year FROM {0})::int, extract(month FROM {0})::int, "
-    "extract(day FROM {0})::int, extract(hour FROM {0})::int, extract(minute FROM {0})::int, "
+    "extract(day FROM {0})::int, extract(hour FROM {0})::bigint, extract(minute FROM {0})::int, "
     "trim_scale(extract(second FROM {0})))"
 )
 # UTF-16 has two units for a character beyond U+FFFF.

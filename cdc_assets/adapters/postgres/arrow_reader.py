@@ -65,6 +65,14 @@ class ArrowSnapshotReader:
             is_over = True
         except AdbcError as error:
             raise self._error(error, f"{chunk} cannot be read", chunk) from error
+        except (OSError, pa.ArrowException) as error:
+            # What goes wrong while batches are on their way comes without the server's words.
+            kind = SourceError if self._answers() else SourceAwayError
+            raise kind(
+                f"{self._sessions.where}: {chunk} cannot be read: the server ended the query",
+                hint="see the log of the source server",
+                table=chunk.leaf.name,
+            ) from error
         finally:
             if not is_over:
                 # Rows still on their way cannot be taken back.
@@ -119,6 +127,14 @@ class ArrowSnapshotReader:
             if error.sqlstate not in _GONE:
                 raise
             self._run("ROLLBACK")
+            return False
+        return True
+
+    def _answers(self) -> bool:
+        """Whether the session still takes commands."""
+        try:
+            self._run("ROLLBACK")
+        except (AdbcError, OSError, ValueError):
             return False
         return True
 

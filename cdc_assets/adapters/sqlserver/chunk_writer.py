@@ -137,9 +137,14 @@ class SqlServerChunkWriter:
             self.close()
             with suppress(CdcAssetsError):
                 self._drop(stage)
-            if outgoing.failure is not None and not isinstance(outgoing.failure, ValueError | GeneratorExit):
-                raise outgoing.failure from None
-            raise
+            match outgoing.failure:
+                case None | GeneratorExit():
+                    raise
+                case ValueError() as unfit:
+                    what = f"{chunk} cannot be copied in bulk"
+                    raise self._sessions.error(unfit, what, table=chunk.leaf.name) from unfit
+                case failure:
+                    raise failure from None
         arrived = int(copied["rows_copied"])
         if arrived != outgoing.count:
             raise TargetError(

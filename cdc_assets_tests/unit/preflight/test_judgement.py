@@ -217,7 +217,10 @@ def test_what_is_in_order_passes(case: Case) -> None:
         (
             GOOD.table(columns=(MOOD, COMPUTED, *source_table().columns)),
             "table_generated_columns",
-            "when enum mood gets a value, Debezium would read the columns of public.orders behind generated column total",
+            (
+                "when enum mood gets a value, Debezium would read the columns of public.orders behind generated column "
+                "total"
+            ),
         ),
         (
             OWNERS.table(is_owned_by_us=False),
