@@ -59,6 +59,7 @@ VERBS = {
         "Remove everything of a pipeline but its file and its events: connectors, topics, slot, publication, state.",
     ),
     "alert": Verb("alerts", "Try the receivers of alerts: alert test."),
+    "bench": Verb("bench", "Measure on servers of its own, beside a peer in the same run."),
     "test": Verb("stack", "Run the test suite; it starts and stops every server it needs. Arguments go to pytest."),
 }
 

@@ -15,6 +15,7 @@ from cdc_assets.embedded.server_process import ServerProcess, is_port_free
 from cdc_assets.settings import Settings, checkout
 
 LOCATION = "cdc_assets"
+PORTS = ("ui_port", "api_port", "embedded_pg_port", "embedded_kafka_port", "embedded_connect_port")
 REQUEST_SECONDS = 20
 DEFAULT_POSTGRES_PORT = 5432
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
@@ -114,6 +115,8 @@ class DagsterServers:
             "CDC_PIPELINES_DIR": str(self.settings.pipelines_dir),
             "CDC_CONNECTIONS_FILE": str(self.settings.connections_file),
             "CDC_ALERTS_FILE": str(self.settings.alerts_file),
+            # A benchmark's ports stand nowhere else.
+            **{f"CDC_{name.upper()}": str(getattr(self.settings, name)) for name in PORTS},
             "CDC_STACK_ID": self.stack_id,
             "PYTHONUNBUFFERED": "1",
         }

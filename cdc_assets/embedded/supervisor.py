@@ -60,7 +60,7 @@ class Supervisor:
 
     def await_ready(self) -> None:
         """Wait until every server launched so far answers; raises EmbeddedStackError when one does not."""
-        for process in self._processes():
+        for process in self.servers:
             process.await_ready()
 
     def start(self, *group: ServerProcess) -> None:
@@ -82,7 +82,7 @@ class Supervisor:
 
     def revive(self) -> None:
         """Start again what has died since; raises EmbeddedStackError when one keeps dying."""
-        for process in self._processes():
+        for process in self.servers:
             death = process.death()
             if death is not None:
                 self._restart(process, death)
@@ -98,7 +98,9 @@ class Supervisor:
         process.start()
         self._report(f"{process.name} is running again.")
 
-    def _processes(self) -> list[ServerProcess]:
+    @property
+    def servers(self) -> list[ServerProcess]:
+        """The servers that run, in the order of their start."""
         return [process for group in self._groups for process in group]
 
     def _end(self, group: list[ServerProcess]) -> None:

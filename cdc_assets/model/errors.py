@@ -252,3 +252,9 @@ class DemoError(CdcAssetsError):
     """The demo could not show what it is there to show."""
 
     code = "DEMO_FAILED"
+
+
+class BenchError(CdcAssetsError):
+    """A benchmark could not be run to its end; there are no figures then."""
+
+    code = "BENCH_FAILED"

@@ -124,7 +124,8 @@ def source_config(
         "heartbeat.interval.ms": "2000",
         "heartbeat.action.query": f"SELECT pg_logical_emit_message(true,'{MARKER_PREFIX}','hb')",
         "message.prefix.exclude.list": MARKER_PREFIX,
-        "poll.interval.ms": "20",
+        # The source connector hands on what came within this time: a part of every change's way to the target.
+        "poll.interval.ms": "5",
         "header.converter": _HEADERS,
         "value.converter": _JSON,
         # Else NULL in a column with a default arrives as the default.
