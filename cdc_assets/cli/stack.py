@@ -23,6 +23,11 @@ STOP_SECONDS = 180
 FAILED = 1
 PYTEST_CODES = {0: 0, 4: 2}
 """pytest's own for: all passed, wrong use; everything else has failed."""
+_SUITE = f"""
+import signal, sys, pytest
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: in order
+sys.exit({PYTEST_CODES}.get(int(pytest.main(sys.argv[1:])), {FAILED}))
+"""
 
 
 def register(app: typer.Typer) -> None:
@@ -69,9 +74,9 @@ def down() -> None:
 
 def test(context: typer.Context) -> None:
     """Run the test suite; it starts and stops every server it needs. Arguments go to pytest."""
-    command = [sys.executable, "-m", "pytest", *context.args]
-    code = subprocess.run(command, cwd=checkout(), check=False).returncode
-    raise typer.Exit(PYTEST_CODES.get(code, FAILED))
+    os.chdir(checkout())
+    # In our place, so that what ends the command ends the suite, and with it the servers.
+    os.execv(sys.executable, [sys.executable, "-c", _SUITE, *context.args])  # noqa: S606
 
 
 def addresses(settings: Settings) -> list[str]:

@@ -62,7 +62,6 @@ class Worker:
             death_signal=signal.SIGKILL,
             expected_returncode=JVM_TERMINATED,
             cwd=self.directory,
-            start_seconds=120,
         )
 
     def answers(self) -> bool:

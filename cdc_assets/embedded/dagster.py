@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import requests
 
@@ -17,7 +17,7 @@ from cdc_assets.settings import Settings, checkout
 LOCATION = "cdc_assets"
 PORTS = ("ui_port", "api_port", "embedded_pg_port", "embedded_kafka_port", "embedded_connect_port")
 REQUEST_SECONDS = 20
-DEFAULT_POSTGRES_PORT = 5432
+_SCHEMA = "-csearch_path=dagster"
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus
     locationOrLoadError { __typename ... on PythonError { message errorChain { error { message } } } } } } } }"""
@@ -99,14 +99,9 @@ class DagsterServers:
 
     def environment(self) -> Mapping[str, str]:
         """Return what the Dagster processes get besides our own environment."""
-        database = urlsplit(self.settings.database_url)
         return {
             "DAGSTER_HOME": str(self.settings.dagster_home),
-            "DAGSTER_PG_HOST": database.hostname or "",
-            "DAGSTER_PG_PORT": str(database.port or DEFAULT_POSTGRES_PORT),
-            "DAGSTER_PG_USERNAME": unquote(database.username or ""),
-            "DAGSTER_PG_PASSWORD": unquote(database.password or ""),
-            "DAGSTER_PG_DB": database.path.lstrip("/"),
+            "DAGSTER_PG_URL": dagster_database_url(self.settings.database_url),
             "DAGSTER_DISABLE_TELEMETRY": "1",
             # Events of a run are written in batches; one by one a run over 500 tables takes half as long again.
             "DAGSTER_EVENT_BATCH_SIZE": "200",
@@ -146,3 +141,16 @@ class DagsterServers:
             return None
         # After a break of the database the first answer is empty: not yet.
         return answer.json().get("data") if answer.ok else None
+
+
+def dagster_database_url(url: str) -> str:
+    """Return the state database's address as Dagster needs it: its driver, its schema, and all that was asked for."""
+    parts = urlsplit(url)
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    options = " ".join([*(value for name, value in asked if name == "options"), _SCHEMA])
+    query = [(name, value) for name, value in asked if name != "options"]
+    # SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; dagster-postgres brings psycopg2.
+    whole = parts._replace(
+        scheme="postgresql+psycopg2", query=urlencode([*query, ("options", options)], quote_via=quote)
+    )
+    return whole.geturl()

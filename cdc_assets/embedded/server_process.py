@@ -45,11 +45,12 @@ class ServerProcess(Executor):
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         as_user: tuple[int, int] | None = None,
-        start_seconds: float = 90,
+        start_seconds: float = 120,
         stop_seconds: float = 60,
     ) -> None:
         self.name = name
         self.log = log
+        self.start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._log_begins = 0
         self._probe = probe
@@ -74,7 +75,8 @@ class ServerProcess(Executor):
         return self._probe()
 
     def launch(self) -> Self:
-        """Start the process without waiting; `await_ready` waits."""
+        """Start the process without waiting; `await_ready` waits, for `start_seconds` from now."""
+        self._timeout = self.start_seconds
         self.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self.log.open("ab") as stream:
             self._log_begins = stream.tell()
@@ -89,7 +91,9 @@ class ServerProcess(Executor):
         except ProcessExitedWithError as error:
             raise self._failure(f"ended with exit code {error.exit_code} while starting", error.exit_code) from error
         except TimeoutExpired as error:
-            raise self._failure(f"did not answer within {self._timeout:.0f} s") from error
+            failure = self._failure(f"did not answer within {self.start_seconds:g} s")
+            failure.hint += "; where it is only slow, set CDC_START_SECONDS to more"
+            raise failure from error
         return self
 
     def start(self) -> Self:

@@ -72,7 +72,7 @@ class Stack:
             self._refuse_full_disk()
             stack_id = uuid.uuid4().hex
             self._programs = self._fetch()
-            with reaper(stack_id), Supervisor(self.report) as supervisor:
+            with reaper(stack_id), self._supervisor() as supervisor:
                 self._start(supervisor, stack_id)
                 yield supervisor
 
@@ -89,6 +89,9 @@ class Stack:
             password=self._password(),
             log=self.settings.logs_dir / f"postgres_{name}.log",
         )
+
+    def _supervisor(self) -> Supervisor:
+        return Supervisor(self.report, start_seconds=self.settings.start_seconds)
 
     def _start(self, supervisor: Supervisor, stack_id: str) -> None:
         settings = self.settings

@@ -37,8 +37,9 @@ class StopRequested(BaseException):
 class Supervisor:
     """The running servers; used as a context, it stops them in reverse order at the end, however that comes."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, start_seconds: float) -> None:
         self._report = report
+        self._start_seconds = start_seconds
         self._groups: list[list[ServerProcess]] = []
         self._restarts: dict[str, deque[float]] = {}
         self._teardown = ExitStack()
@@ -56,6 +57,7 @@ class Supervisor:
         self._groups.append(list(group))
         self._teardown.callback(self._end, list(group))
         for process in group:
+            process.start_seconds = self._start_seconds
             process.launch()
 
     def await_ready(self) -> None:

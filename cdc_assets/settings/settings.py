@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from cdc_assets.model.errors import SettingsError, StateDatabaseError
@@ -129,6 +129,11 @@ class Settings(BaseSettings):
         default=False,
         description="1: JVM flags that shorten the start of the embedded servers and lower their "
         "throughput; for demo and tests.",
+    )
+    start_seconds: PositiveInt = Field(
+        default=120,
+        description="Seconds that an embedded server may take from its start until it answers. Too few for a slow "
+        "machine: `up` ends with `did not answer within`.",
     )
     log_format: Literal["text", "json"] = Field(
         default="text", description="Form of log lines on stdout and in CDC_HOME/logs: text or json."

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import dagster as dg
 import psycopg
@@ -15,6 +14,7 @@ from mirakuru import HTTPExecutor, SimpleExecutor
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from cdc_assets.adapters.dagster_client import DagsterClient
+from cdc_assets.embedded.dagster import dagster_database_url
 from cdc_assets.embedded.server_process import free_port
 from cdc_assets.model.errors import NotTakenUpError, StateDatabaseError
 from cdc_assets.settings import checkout, inherited_environment
@@ -40,14 +40,9 @@ def home(tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch) 
     home.mkdir()
     shutil.copyfile(checkout() / "dagster.yaml", home / "dagster.yaml")
     (home / "workspace.yaml").write_text(WORKSPACE.format(checkout=checkout()), encoding="utf-8")
-    state = urlsplit(databases.state_url)
     for name, value in {
         "DAGSTER_HOME": str(home),
-        "DAGSTER_PG_HOST": str(state.hostname),
-        "DAGSTER_PG_PORT": str(state.port),
-        "DAGSTER_PG_USERNAME": unquote(str(state.username)),
-        "DAGSTER_PG_PASSWORD": unquote(str(state.password)),
-        "DAGSTER_PG_DB": state.path.lstrip("/"),
+        "DAGSTER_PG_URL": dagster_database_url(databases.state_url),
         "CDC_HOME": str(tmp_path / "cdc"),
     }.items():
         monkeypatch.setenv(name, value)
@@ -90,6 +85,24 @@ def test_dagster_keeps_to_its_own_schema(stored: dg.DagsterInstance, databases: 
     with psycopg.connect(databases.state_url) as session:
         found = session.execute("SELECT schemaname FROM pg_tables WHERE tablename = 'event_logs'").fetchall()
     assert found == [("dagster",)]
+
+
+def test_what_the_address_asks_for_holds_for_dagster(
+    home: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where TLS is asked for, Dagster's password and events must not travel without."""
+    url = f"{databases.state_url}?application_name=planted%20name&options=-c%20statement_timeout%3D77s"
+    monkeypatch.setenv("DAGSTER_PG_URL", dagster_database_url(url))
+    with dg.DagsterInstance.get() as instance, instance.run_storage.connect() as session:  # type: ignore[attr-defined]
+        row = session.exec_driver_sql(
+            "SELECT current_setting('application_name'), current_setting('statement_timeout'),"
+            " current_setting('search_path')"
+        ).one()
+    assert tuple(row) == ("planted name", "77s", "dagster")
+    # The server of the tests has no certificate.
+    monkeypatch.setenv("DAGSTER_PG_URL", dagster_database_url(f"{databases.state_url}?sslmode=require"))
+    with pytest.raises(Exception, match="does not support SSL"), dg.DagsterInstance.get() as instance:
+        instance.get_runs()
 
 
 def test_wishes_become_one_run_each_and_runs_of_a_dead_stack_give_their_places_back(
