@@ -3,7 +3,7 @@
 Called by a running `sync` that sees the intent, by the `reconcile` tick for an idle pipeline, and by `stages/remove`.
 """
 
-from cdc_assets.model.errors import CdcAssetsError, SourceError, TargetError
+from cdc_assets.model.errors import CdcAssetsError, SourceError, TargetError, WaitingError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, TableState
@@ -71,3 +71,6 @@ def _rest(context: StageContext, record: PipelineRecord) -> None:
         context.lease.set_full_load(FullLoadStatus.FAILED, cause="the pipeline was stopped while it loaded")
     if record.cdc_status is not CdcStatus.NOT_STARTED:
         context.lease.set_cdc(CdcStatus.STOPPED, cause="the pipeline was stopped")
+    if record.last_error_code == WaitingError.code:
+        # The run that waited has ended.
+        context.lease.clear_error()

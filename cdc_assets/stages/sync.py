@@ -24,7 +24,7 @@ from cdc_assets.stages.capture import capture
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.full_load import full_load
 from cdc_assets.stages.prepare import prepare
-from cdc_assets.stages.waits import target_watched
+from cdc_assets.stages.run_watch import run_watched
 
 _STEP = {
     Stage.TARGET_SCHEMA: "prepare",
@@ -62,7 +62,7 @@ def sync(
         # Sessions of a run that was declared dead must not write beside this one.
         context.target.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
         context.source.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
-        with target_watched(context.target, context.waits):
+        with run_watched(context):
             for stage in Stage:
                 if stage in stages and _has_stage(context, stage):
                     step = _STEP[stage]

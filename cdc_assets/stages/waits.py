@@ -1,30 +1,19 @@
 """What a run waits for that others must end: told in its log and as the pipeline's last error, until it is over.
 
 Waiting is no failure, and a start may wait for hours: who looks at it has to see for whom. For whose transactions on
-the source it is, tells who waits (`open_slot_snapshot`); a target that holds a commit back does not answer, so a thread
-beside the stages asks it what the run's sessions wait for. Called by `stages/sync` and `stages/hand_off`.
+the source it is, tells who waits (`open_slot_snapshot`); for what the target keeps a run, `stages/run_watch`.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cdc_assets.model.errors import (
-    IntentChangedError,
-    LeaseLostError,
-    StateDatabaseError,
-    TargetError,
-    WaitingError,
-)
+from cdc_assets.model.errors import WaitingError
 from cdc_assets.ports.store import Lease
-from cdc_assets.ports.target import TargetDatabase
 
 Side = Literal["source", "target"]
 _STEP = "wait"
-_LOOK_SECONDS = 5.0
-_JOIN_SECONDS = 10.0
 _SOURCE_HINT = "nothing, or end them on the source (pg_terminate_backend, ROLLBACK PREPARED); the start goes on then"
 
 
@@ -58,30 +47,3 @@ class Waits:
             self._told[side] = error.message
             self.lease.fail(_STEP, error)
             self.log(error.message)
-
-
-@contextmanager
-def target_watched(target: TargetDatabase, waits: Waits) -> Iterator[None]:
-    """While the block works, tell what its sessions wait for on the target."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            try:
-                found = target.waits()
-                if found is None:
-                    waits.over("target")
-                else:
-                    waits.tell_target(found)
-            except TargetError:
-                continue  # the stage that needs it meets the same, and raises it
-            except (LeaseLostError, IntentChangedError, StateDatabaseError):
-                return  # as above
-
-    thread = threading.Thread(target=watch, name="target-waits", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(_JOIN_SECONDS)
