@@ -2,26 +2,24 @@
 """A fake of `cdc_assets.wiring` for the tests of the Dagster layer: it remembers calls and answers what a test says."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
-from uuid import UUID
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Connection, Definitions, Endpoint, Mode, Pipeline, SecretReference
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import PipelineRecord, TableRecord
 from cdc_assets.model.report import LoadProgress, ReportedColumn, Stage, SyncReport, TableOutcome
-from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
+from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableMapping, TableName
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.ports.runs import RunLookup
 from cdc_assets.ports.store import PipelineStore
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.control import RunWish
+from cdc_assets_tests.services.records import pipeline_row, table_row
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 APP = Connection("app", "postgres", "127.0.0.1", 5432, "reader", SecretReference(env="APP_PASSWORD"))
 WAREHOUSE = Connection("warehouse", "postgres", "127.0.0.1", 5433, "writer", SecretReference(env="WH_PASSWORD"))
 
@@ -53,58 +51,12 @@ def a_pipeline(
 
 
 def a_record(pipeline: Pipeline, **changes: object) -> PipelineRecord:
-    record = PipelineRecord(
-        id=UUID(int=1),
-        name=pipeline.name,
-        mode=pipeline.mode,
-        status=PipelineStatus.RUNNING,
-        full_load_status=FullLoadStatus.COMPLETED,
-        cdc_status=CdcStatus.RUNNING,
-        full_load_completed_at=NOW,
-        full_load_lsn=None,
-        generation=1,
-        suffix="abcdef",
-        debezium_connector_name=None,
-        sink_connector_name=None,
-        slot_name=None,
-        publication_name=None,
-        intent=Intent.RUNNING,
-        intent_version=1,
-        served_version=1,
-        attempt=0,
-        asked_at=None,
-        last_error=None,
-        last_error_code=None,
-        last_error_at=None,
-        failed_step=None,
-        created_at=NOW,
-        updated_at=NOW,
-        tables=tuple(a_table(mapping.partition_key) for mapping in pipeline.tables),
-    )
-    return replace(record, **changes)  # type: ignore[arg-type]  # a test names fields of the record
+    tables = tuple(a_table(mapping.partition_key) for mapping in pipeline.tables)
+    return pipeline_row(**{"name": pipeline.name, "mode": pipeline.mode, "tables": tables} | changes)
 
 
 def a_table(name: str, state: TableState = TableState.STREAMING, error: str | None = None) -> TableRecord:
-    return TableRecord(
-        source_table=name,
-        target_table=name,
-        state=state,
-        intent=Intent.RUNNING,
-        rows_loaded=7,
-        rows_estimated=7,
-        bytes_loaded=0,
-        bytes_estimated=0,
-        load_lsn=None,
-        captured_from_lsn=None,
-        start_offset=None,
-        topic=None,
-        sink_connector_name=None,
-        original_identity=None,
-        target_oid=None,
-        last_error=error,
-        last_error_code="CONNECTOR_FAILED" if error else None,
-        updated_at=NOW,
-    )
+    return table_row(name, state=state, last_error=error, last_error_code="CONNECTOR_FAILED" if error else None)
 
 
 @dataclass

@@ -8,7 +8,8 @@ from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
 from cdc_assets.orchestration.code_location import code_location
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.orchestrator import CurrentStack
-from cdc_assets_tests.orchestration.fake_commands import NOW, FakeCommands
+from cdc_assets_tests.orchestration.fake_commands import FakeCommands
+from cdc_assets_tests.services.records import NOW
 
 NO_STACK = CurrentStack("", NOW)
 A_STACK = CurrentStack("stack-2", NOW + timedelta(hours=1))

@@ -9,10 +9,11 @@ from cdc_assets.model.report import Stage
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.lag_plots import LagFigures
 from cdc_assets.settings import Settings
-from cdc_assets_tests.orchestration.fake_commands import NOW, OUTCOMES, FakeCommands, a_pipeline, a_record
+from cdc_assets_tests.orchestration.fake_commands import OUTCOMES, FakeCommands, a_pipeline, a_record
 from cdc_assets_tests.orchestration.running import commands_for, location, run_sync
 from cdc_assets_tests.orchestration.test_code_location import specs
 from cdc_assets_tests.orchestration.test_sensors import tick
+from cdc_assets_tests.services.records import NOW
 
 PIPELINE = a_pipeline(tables=("t",))
 TARGET = dg.AssetKey(["warehouse", "cdctest", "dbo", "t"])

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
 
 from cdc_assets.model.pipeline import (
     Connection,
@@ -15,9 +14,8 @@ from cdc_assets.model.pipeline import (
     SecretReference,
 )
 from cdc_assets.model.pipeline_document import pipeline_documents
-from cdc_assets.model.record import PipelineRecord
-from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
 from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets_tests.services.records import pipeline_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _SERVER = Connection("app", "postgres", "db.example", 5432, "cdc", SecretReference(env="APP_PASSWORD"))
@@ -28,34 +26,7 @@ DEFINED = Pipeline(
     target=Endpoint(_SERVER, "cdctest", "dbo"),
     tables=(TableMapping(TableName("public", "orders"), TableName("dbo", "orders_copy")),),
 )
-RECORDED = PipelineRecord(
-    id=UUID(int=1),
-    name="recorded",
-    mode=Mode.FULL_LOAD_AND_CDC,
-    status=PipelineStatus.RUNNING,
-    full_load_status=FullLoadStatus.COMPLETED,
-    cdc_status=CdcStatus.RUNNING,
-    full_load_completed_at=NOW,
-    full_load_lsn=None,
-    generation=1,
-    suffix=None,
-    debezium_connector_name=None,
-    sink_connector_name=None,
-    slot_name=None,
-    publication_name=None,
-    intent=Intent.RUNNING,
-    intent_version=1,
-    served_version=1,
-    attempt=1,
-    asked_at=NOW,
-    last_error=None,
-    last_error_code=None,
-    last_error_at=None,
-    failed_step=None,
-    created_at=NOW,
-    updated_at=NOW,
-    tables=(),
-)
+RECORDED = pipeline_row(name="recorded", attempt=1, asked_at=NOW, updated_at=NOW)
 
 
 def test_defined_recorded_and_invalid_pipelines_have_the_same_keys() -> None:

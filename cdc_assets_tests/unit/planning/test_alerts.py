@@ -7,11 +7,12 @@ from uuid import UUID
 import pytest
 
 from cdc_assets.model.alert import Alert, AlertChannel, AlertKind, AlertRules
-from cdc_assets.model.pipeline import Mode, SecretReference
+from cdc_assets.model.pipeline import SecretReference
 from cdc_assets.model.record import Event, PipelineRecord, TableRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
 from cdc_assets.planning.alert_memory import AlertMemory
 from cdc_assets.planning.alerts import decide
+from cdc_assets_tests.services.records import pipeline_row, table_row
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RUN = "0b7f4f0e-3c0a-4a54-9a53-0a2f5f2f8c11"
@@ -20,41 +21,12 @@ ERROR = "target warehouse does not answer. Fix: start it"
 
 
 def a_table(name: str, state: TableState = TableState.STREAMING, error: str | None = None) -> TableRecord:
-    return TableRecord(
-        name, name, state, Intent.RUNNING, 7, 7, 0, 0, None, None, None, None, None, None, None, error, None, START
-    )
+    return table_row(name, state=state, last_error=error, updated_at=START)
 
 
 def a_record(*tables: TableRecord, **changes: object) -> PipelineRecord:
-    record = PipelineRecord(
-        id=UUID(int=1),
-        name="sales",
-        mode=Mode.FULL_LOAD_AND_CDC,
-        status=PipelineStatus.RUNNING,
-        full_load_status=FullLoadStatus.COMPLETED,
-        cdc_status=CdcStatus.RUNNING,
-        full_load_completed_at=START,
-        full_load_lsn=None,
-        generation=1,
-        suffix="abcdef",
-        debezium_connector_name=None,
-        sink_connector_name=None,
-        slot_name=None,
-        publication_name=None,
-        intent=Intent.RUNNING,
-        intent_version=1,
-        served_version=1,
-        attempt=0,
-        asked_at=None,
-        last_error=None,
-        last_error_code=None,
-        last_error_at=None,
-        failed_step=None,
-        created_at=START,
-        updated_at=START,
-        tables=tables or (a_table("orders"),),
-    )
-    return replace(record, **changes)  # type: ignore[arg-type]  # a test names fields of the record
+    times = {"full_load_completed_at": START, "created_at": START, "updated_at": START}
+    return pipeline_row(**{**times, "tables": tables or (a_table("orders"),), **changes})
 
 
 GOOD = a_record()

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
-from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
 from cdc_assets.planning.run_requests import (
@@ -19,35 +17,19 @@ from cdc_assets.planning.run_requests import (
     is_silent,
     run_key,
 )
+from cdc_assets_tests.services.records import pipeline_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-WANTED = PipelineRecord(
-    id=UUID(int=1),
+WANTED = pipeline_row(
     name="p",
-    mode=Mode.FULL_LOAD_AND_CDC,
     status=PipelineStatus.STARTING,
     full_load_status=FullLoadStatus.NOT_STARTED,
     cdc_status=CdcStatus.NOT_STARTED,
     full_load_completed_at=None,
-    full_load_lsn=None,
-    generation=1,
     suffix=None,
-    debezium_connector_name=None,
-    sink_connector_name=None,
-    slot_name=None,
-    publication_name=None,
-    intent=Intent.RUNNING,
     intent_version=3,
     served_version=2,
-    attempt=0,
-    asked_at=None,
-    last_error=None,
-    last_error_code=None,
-    last_error_at=None,
-    failed_step=None,
-    created_at=NOW,
     updated_at=NOW,
-    tables=(),
 )
 ASKED = replace(WANTED, attempt=1, asked_at=NOW - timedelta(minutes=1))
 AT_WORK = replace(

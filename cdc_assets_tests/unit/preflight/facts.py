@@ -1,14 +1,13 @@
 """Facts of a pipeline with which everything is in order; a test changes the one thing it is about."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Options, Pipeline, SecretReference
 from cdc_assets.model.position import Lsn, SlotPosition
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
-from cdc_assets.model.record import PipelineRecord, TableRecord
-from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
+from cdc_assets.model.record import PipelineRecord
+from cdc_assets.model.status import CdcStatus, Intent, PipelineStatus, TableState
 from cdc_assets.model.table import (
     ColumnDefinition,
     ColumnType,
@@ -24,6 +23,7 @@ from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.ports.target import TargetServer
 from cdc_assets.stages.preflight import judge
 from cdc_assets.stages.preflight.facts import ConnectFacts, PreflightFacts, SourceFacts, TargetFacts
+from cdc_assets_tests.services.records import NOW, pipeline_row, table_row
 
 OURS = UUID(int=7)
 SLOT = "cdc_sales_1_abcdef"
@@ -112,18 +112,11 @@ CONNECT = ConnectFacts(
 
 
 def record() -> PipelineRecord:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    return PipelineRecord(
+    return pipeline_row(
         id=OURS,
-        name="sales",
-        mode=Mode.FULL_LOAD_AND_CDC,
         status=PipelineStatus.STOPPED,
-        full_load_status=FullLoadStatus.COMPLETED,
         cdc_status=CdcStatus.STOPPED,
-        full_load_completed_at=now,
         full_load_lsn=Lsn(1),
-        generation=1,
-        suffix="abcdef",
         debezium_connector_name=f"{SLOT}_source",
         sink_connector_name=f"{SLOT}_sink",
         slot_name=SLOT,
@@ -132,38 +125,12 @@ def record() -> PipelineRecord:
         intent_version=2,
         served_version=2,
         attempt=1,
-        asked_at=now,
-        last_error=None,
-        last_error_code=None,
-        last_error_at=None,
-        failed_step=None,
-        created_at=now,
-        updated_at=now,
-        tables=(),
+        asked_at=NOW,
     )
 
 
 def loaded_record() -> PipelineRecord:
-    row = TableRecord(
-        source_table="orders",
-        target_table="orders",
-        state=TableState.LOADED,
-        intent=Intent.RUNNING,
-        rows_loaded=1,
-        rows_estimated=1,
-        bytes_loaded=1,
-        bytes_estimated=1,
-        load_lsn=Lsn(1),
-        captured_from_lsn=Lsn(1),
-        start_offset=0,
-        topic="t",
-        sink_connector_name="s",
-        original_identity=None,
-        target_oid=200,
-        last_error=None,
-        last_error_code=None,
-        updated_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
+    row = table_row(state=TableState.LOADED, load_lsn=Lsn(1), captured_from_lsn=Lsn(1), start_offset=0, target_oid=200)
     return replace(record(), tables=(row,))
 
 
