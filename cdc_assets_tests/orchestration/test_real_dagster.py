@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import psycopg
 import pytest
+from dagster_postgres.utils import DagsterPostgresException
 from mirakuru import HTTPExecutor, SimpleExecutor
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
@@ -88,7 +89,7 @@ def test_dagster_keeps_to_its_own_schema(stored: dg.DagsterInstance, databases: 
 
 
 def test_what_the_address_asks_for_holds_for_dagster(
-    home: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
+    home: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where TLS is asked for, Dagster's password and events must not travel without."""
     url = f"{databases.state_url}?application_name=planted%20name&options=-c%20statement_timeout%3D77s"
@@ -101,8 +102,9 @@ def test_what_the_address_asks_for_holds_for_dagster(
     assert tuple(row) == ("planted name", "77s", "dagster")
     # The server of the tests has no certificate.
     monkeypatch.setenv("DAGSTER_PG_URL", dagster_database_url(f"{databases.state_url}?sslmode=require"))
-    with pytest.raises(Exception, match="does not support SSL"), dg.DagsterInstance.get() as instance:
+    with pytest.raises(DagsterPostgresException), dg.DagsterInstance.get() as instance:
         instance.get_runs()
+    assert "server does not support SSL, but SSL was required" in caplog.text
 
 
 def test_wishes_become_one_run_each_and_runs_of_a_dead_stack_give_their_places_back(
