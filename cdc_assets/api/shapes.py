@@ -24,6 +24,15 @@ _TABLE: JsonDict = {
     "last_error_code": "CONNECTOR_FAILED",
     "updated_at": "2026-01-31T08:00:05Z",
 }
+_FINDING: JsonDict = {
+    "level": "DEGRADED",
+    "code": "CONNECTOR_FAILED",
+    "table": "projects_simple",
+    "sentence": "sink connector cdc_final_test2_1_5f0c1c_sink_projects_simple of table projects_simple is starting."
+    " Fix: wait for it; when it lasts, see that all workers of Kafka Connect run, and their logs",
+    "since": "2026-01-31T08:00:08Z",
+    "fails_at": "2026-01-31T08:00:38Z",
+}
 _PIPELINE: JsonDict = {
     "id": _ID,
     "name": "final_test2",
@@ -48,6 +57,7 @@ _PIPELINE: JsonDict = {
     "updated_at": "2026-01-31T08:00:05Z",
     "source": {"connection": "app", "database": "cdctest", "schema": "public"},
     "target": {"connection": "warehouse", "database": "cdctest", "schema": "dbo"},
+    "health": {"level": "DEGRADED", "observed_at": "2026-01-31T08:00:10Z", "findings": [_FINDING]},
     "tables": [_TABLE],
 }
 _EVENT: JsonDict = {
@@ -97,6 +107,25 @@ class TableShape(BaseModel):
     updated_at: datetime | None = None
 
 
+class FindingShape(BaseModel):
+    """One thing that the last look found. Of what may pass by itself: since when, and when it counts as a failure."""
+
+    level: str = Field(examples=["DEGRADED"])
+    code: str = Field(examples=["CONNECTOR_FAILED"])
+    table: str | None = None
+    sentence: str = Field(examples=["sink connector ... is starting. Fix: wait for it"])
+    since: datetime | None = None
+    fails_at: datetime | None = None
+
+
+class HealthOfPipelineShape(BaseModel):
+    """What the last look at the stream saw, and when that was: an observation, where `status` is a state."""
+
+    level: str = Field(examples=["HEALTHY"], description="HEALTHY, DEGRADED or FAILED: the worst of the findings.")
+    observed_at: datetime = Field(examples=["2026-01-31T08:00:10Z"])
+    findings: list[FindingShape] = []
+
+
 class PipelineShape(BaseModel):
     """One pipeline: the columns of `pipelines`, with its tables. Not yet recorded: `id` is null."""
 
@@ -125,6 +154,7 @@ class PipelineShape(BaseModel):
     updated_at: datetime | None
     source: EndpointShape | None
     target: EndpointShape | None
+    health: HealthOfPipelineShape | None = Field(description="Null while nobody looks: not started, or stopped.")
     tables: list[TableShape]
 
 

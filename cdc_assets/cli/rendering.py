@@ -121,6 +121,7 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
         lines.append(Text(progress))
     if pipeline["last_error"]:
         lines.append(Text(pipeline["last_error"], style="red"))
+    lines += _health(pipeline)
     table = Table(box=None, pad_edge=False)
     errors: list[RenderableType] = []
     for heading in ("TABLE", "TARGET", "STATE", "ROWS LOADED", "ABOUT"):
@@ -138,6 +139,20 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
         if each.get("last_error"):
             errors.append(Text(f"{each['name']}: {each['last_error']}", style="red"))
     return Group(*lines, table, *errors)
+
+
+def _health(pipeline: Json) -> list[RenderableType]:
+    """Return what the last look saw; what is the last error already is not said twice."""
+    health = pipeline.get("health")
+    if not health:
+        return []
+    known = {pipeline["last_error"], *(each.get("last_error") for each in pipeline["tables"])}
+    lines: list[RenderableType] = [Text(f"last look {health['observed_at']}: {health['level']}")]
+    for finding in health["findings"]:
+        if finding["sentence"] not in known:
+            until = f" (a failure from {finding['fails_at']} on)" if finding["fails_at"] else ""
+            lines.append(Text(f"  {finding['sentence']}{until}", style="yellow"))
+    return lines
 
 
 def _place(endpoint: Json) -> str:

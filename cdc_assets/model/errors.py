@@ -152,6 +152,12 @@ class SourceDriftError(CdcAssetsError):
     code = "SOURCE_DRIFT"
 
 
+class TargetDriftError(CdcAssetsError):
+    """A target table is not as it was made: values in it may be others than the source's."""
+
+    code = "TARGET_DRIFT"
+
+
 class WalHeldError(CdcAssetsError):
     """The source keeps so much log for the slot that the slot may be lost, or the disk filled."""
 

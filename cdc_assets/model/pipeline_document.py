@@ -46,6 +46,7 @@ def record_document(record: PipelineRecord, definition: Pipeline | None) -> Json
         "updated_at": _time(record.updated_at),
         "source": None if definition is None else _endpoint(definition.source),
         "target": None if definition is None else _endpoint(definition.target),
+        "health": _health(record),
         "tables": [_table(table) for table in record.tables],
     }
 
@@ -136,6 +137,28 @@ def _table(table: TableRecord) -> Json:
     }
 
 
+def _health(record: PipelineRecord) -> Json | None:
+    """What the last look saw; nobody looks at a pipeline that shall not run."""
+    look = record.last_look
+    if look is None or record.intent is Intent.STOPPED:
+        return None
+    return {
+        "level": look.level,
+        "observed_at": _time(look.observed_at),
+        "findings": [
+            {
+                "level": finding.level,
+                "code": finding.code,
+                "table": finding.table,
+                "sentence": finding.sentence,
+                "since": _time(finding.since),
+                "fails_at": _time(finding.fails_at),
+            }
+            for finding in look.findings
+        ],
+    }
+
+
 def _endpoint(endpoint: Endpoint) -> Json:
     return {"connection": endpoint.connection.name, "database": endpoint.database, "schema": endpoint.schema}
 
@@ -169,5 +192,6 @@ _EMPTY: Json = dict.fromkeys(
         "updated_at",
         "source",
         "target",
+        "health",
     )
 ) | {"tables": []}

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from cdc_assets.model.last_look import LastLook
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus, TableState
@@ -69,6 +70,7 @@ class PipelineRecord:
     run was asked for the version now unserved; `suffix`: the random end of every outside name of this generation, None
     before the first start. `lease_holder`, `lease_expires_at`, `lease_epoch`, `lease_serves`: who works on it now
     (`lease_is_live`, by the database's clock, with `lease_time_left`) or did last, and for which intent version.
+    `last_look`: what was last seen of its stream.
     """
 
     id: UUID
@@ -104,6 +106,7 @@ class PipelineRecord:
     lease_time_left: timedelta | None = field(default=None, compare=False)
     lease_serves: int | None = None
     lease_taken_at: datetime | None = None
+    last_look: LastLook | None = field(default=None, compare=False)
 
     def table(self, source_table: str) -> TableRecord:
         """The row of that source table; KeyError when there is none."""

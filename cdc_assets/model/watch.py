@@ -1,7 +1,7 @@
 """What a look at source and target finds there: the facts behind `planning/drift`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from cdc_assets.model.position import Lsn, SlotPosition
@@ -58,7 +58,11 @@ class SourceWatch:
 
 @dataclass(frozen=True, slots=True)
 class TargetWatch:
-    """The target at one moment: the oids of the tables that exist, and whose the bookkeeping says they are."""
+    """The target at one moment: the oids of the tables that exist, and whose the bookkeeping says they are.
+
+    `columns`: their columns with the types as the server writes them; empty where that is not watched.
+    """
 
     oids: Mapping[TableName, int]
     owners: Mapping[str, UUID]
+    columns: Mapping[TableName, Mapping[str, str]] = field(default_factory=dict)

@@ -22,9 +22,10 @@ class HealthMemory:
     """`root`: the generation it is about; `observed_at`: when the look began.
 
     `marker` on its way since `emitted_at`, `moved_at` its last progress (`footprint`); `passed_seconds`: how long the
-    last one took; `findings` of the look, and `since` when those that may pass have been there; `baseline`: source,
-    slot and tables as they were; `measured_at`: the last try to measure the lag, `lag` what it gave; `new_tables` of
-    the source that the pipeline does not copy.
+    last one took; `findings` of the look, and `since` when those that may pass have been there; `measured_at`: the last
+    try to measure the lag, `lag` what it gave; `new_tables` of the source that the pipeline does not copy. `baseline`:
+    source, slot and tables as they were; it alone must never be forgotten, so it is kept in the state database and does
+    not travel.
     """
 
     root: str = ""
@@ -66,7 +67,6 @@ class HealthMemory:
                 "restarts": {name: [past.count, past.last_at.isoformat()] for name, past in self.restarts.items()},
                 "findings": self.findings,
                 "since": {place: at.isoformat() for place, at in self.since.items()},
-                "baseline": self.baseline.as_json(),
                 "pace": None
                 if self.pace is None
                 else [str(self.pace.lsn), self.pace.at.isoformat(), self.pace.bytes_per_second],
@@ -100,7 +100,6 @@ class HealthMemory:
                 },
                 findings=None if stored.get("findings") is None else tuple(stored["findings"]),
                 since={place: datetime.fromisoformat(at) for place, at in stored.get("since", {}).items()},
-                baseline=Baseline() if stored.get("baseline") is None else Baseline.from_json(stored["baseline"]),
                 pace=_pace(stored.get("pace")),
                 measured_at=_time(stored.get("measured_at")),
                 emitted_at=_time(stored.get("emitted_at")),

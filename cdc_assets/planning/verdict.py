@@ -6,7 +6,7 @@ only. What may pass by itself is DEGRADED first, and FAILED when it lasts: a sta
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cdc_assets.model.connector import ConnectorReport, ConnectorState
@@ -16,11 +16,14 @@ from cdc_assets.model.errors import (
     ConnectUnavailableError,
     NotFlowingError,
 )
+from cdc_assets.model.last_look import LastLook, LookFinding
 from cdc_assets.planning.drift import Drift
 from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
 
-STANDSTILL_SECONDS = 25.0
+# A look every five seconds emits a marker, or sees what became of the last one. The worst moment for a fault is when
+# one has just passed: the next is emitted five seconds later and may move once more, and thirty are promised.
+STANDSTILL_SECONDS = 15.0
 STARTING_SECONDS = 30.0
 UNREAD_SECONDS = 4.0
 
@@ -134,6 +137,18 @@ def judge(facts: StreamFacts, since: Mapping[str, datetime] | None = None) -> Ve
     return Verdict(tuple(ranked), found_since)
 
 
+def last_look(facts: StreamFacts, verdict: Verdict) -> LastLook:
+    """Return what is shown of a look: when it was, what it found, and when that which may pass is a failure."""
+    found = []
+    for finding in verdict.findings:
+        error, since = finding.error, verdict.since.get(finding.place)
+        fails_at = None
+        if since is not None and finding.fails_after is not None and finding.may_pass:
+            fails_at = since + timedelta(seconds=finding.fails_after)
+        found.append(LookFinding(finding.level, error.code, str(error), finding.table or error.table, since, fails_at))
+    return LastLook(facts.observed_at, verdict.level, tuple(found))
+
+
 def _findings(facts: StreamFacts) -> list[Finding]:
     # Nothing has to arrive in a pause: a server that is away delays nobody, only lost changes matter.
     findings = [Finding(Level.DEGRADED if facts.is_paused else Level.FAILED, error) for error in facts.outages]
@@ -143,9 +158,9 @@ def _findings(facts: StreamFacts) -> list[Finding]:
         findings += _connector(facts, facts.source_connector, table=None)
         for table, connector in facts.sinks.items():
             findings += _connector(facts, connector, table=table)
-    if not findings and not facts.is_paused and facts.standstill_seconds > STANDSTILL_SECONDS:
+    if not findings and not facts.is_paused and facts.standstill_seconds >= STANDSTILL_SECONDS:
         standstill = NotFlowingError(
-            f"nothing has moved for more than {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
+            f"nothing has moved for {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
             hint="see the logs of Kafka Connect and of the databases; a very large transaction may also take this long",
         )
         findings.append(Finding(Level.FAILED, standstill))

@@ -11,10 +11,12 @@ from uuid import UUID
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.lag_sample import LagSample
+from cdc_assets.model.last_look import LastLook
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import Event, PipelineRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, TableState
+from cdc_assets.planning.drift import Baseline
 
 
 class Lease(Protocol):
@@ -173,6 +175,16 @@ class PipelineStore(Protocol):
 
     def lease_duration(self) -> timedelta:
         """How long a lease lives without renewal."""
+
+
+class Looks(Protocol):
+    """The last look at each stream: an observation, not state. StateDatabaseError as above."""
+
+    def baseline(self, pipeline_id: UUID, *, root: str) -> Baseline | None:
+        """Return what the last look at that generation of the pipeline left to compare with, or None."""
+
+    def keep(self, pipeline_id: UUID, look: LastLook, baseline: Baseline, *, root: str) -> None:
+        """Keep a look in place of the one before; nothing for a pipeline that was dropped meanwhile."""
 
 
 class LagHistory(Protocol):

@@ -128,7 +128,7 @@ class TargetDatabase(Protocol):
         """Every row of the schema's bookkeeping table; empty when there is none."""
 
     def watch(self, schema: str, tables: Sequence[TableName]) -> TargetWatch:
-        """Which of the tables exist, and whose the bookkeeping says they are; in one short session."""
+        """Which of the tables exist, their columns, and whose the bookkeeping says they are; in one short session."""
 
     def apply(
         self,

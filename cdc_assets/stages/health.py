@@ -21,11 +21,12 @@ from cdc_assets.model.errors import (
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import CdcStatus, Intent
+from cdc_assets.planning.drift import Baseline
 from cdc_assets.planning.healing import HealAction, HealKind, plan_healing, remember
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.names import pipeline_names
 from cdc_assets.planning.sink_failures import SinkFailure, classify
-from cdc_assets.planning.verdict import StreamFacts, Verdict, judge
+from cdc_assets.planning.verdict import StreamFacts, Verdict, judge, last_look
 from cdc_assets.ports.store import Lease
 from cdc_assets.stages.observation import HealthContext, Observation
 from cdc_assets.stages.stream_status import Look, StatusChange, status_changes
@@ -62,13 +63,14 @@ def check_health(context: HealthContext, memory: HealthMemory) -> HealthReport:
     ):
         # A restart keeps its place in the row of pauses; a marker of before the run proves nothing about what it
         # changed.
-        return HealthReport(None, HealthMemory(root=memory.root, restarts=memory.restarts, baseline=memory.baseline))
+        return HealthReport(None, HealthMemory(root=memory.root, restarts=memory.restarts))
     names = pipeline_names(context.pipeline, record.generation, record.suffix)
     if memory.root != names.root:
         memory = HealthMemory(root=names.root)
-    observation = Observation(context, record, names)
-    facts, view, memory = observation.look(memory)
+    kept = context.looks.baseline(record.id, root=names.root) or Baseline()
+    facts, view, memory = Observation(context, record, names).look(replace(memory, baseline=kept))
     verdict = judge(facts, memory.since)
+    context.looks.keep(record.id, last_look(facts, verdict), memory.baseline, root=names.root)
     has_changed = verdict.keys != memory.findings
     memory = replace(memory, observed_at=facts.observed_at, findings=verdict.keys, since=verdict.since)
     report = HealthReport(verdict, memory, has_changed=has_changed)

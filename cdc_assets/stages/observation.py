@@ -22,7 +22,14 @@ from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import Intent
-from cdc_assets.planning.drift import Drift, check_lineage, next_baseline, source_drifts, target_drifts
+from cdc_assets.planning.drift import (
+    Drift,
+    check_lineage,
+    next_baseline,
+    next_targets,
+    source_drifts,
+    target_drifts,
+)
 from cdc_assets.planning.healing import forget_settled
 from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.names import PipelineNames
@@ -31,14 +38,15 @@ from cdc_assets.planning.verdict import StreamFacts
 from cdc_assets.planning.wal_held import WalPace, judge_wal
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
-from cdc_assets.ports.store import PipelineStore
+from cdc_assets.ports.store import Looks, PipelineStore
 from cdc_assets.ports.streaming import ConnectCluster, ConnectSecrets, KafkaCluster
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets.stages.capture import read_slot_check
 from cdc_assets.stages.marker import MarkerView, look
 from cdc_assets.stages.stream_status import flowing_sinks, supervised_sinks, watched_tables, without_sink
 
-_MARKER_EVERY = timedelta(seconds=10)
+# At every look, but for looks that come faster than the sensor's.
+_MARKER_EVERY = timedelta(seconds=2)
 _Result = TypeVar("_Result")
 
 
@@ -51,6 +59,7 @@ class HealthContext:
 
     pipeline: Pipeline
     store: PipelineStore
+    looks: Looks
     source: Callable[[], SourceDatabase]
     target: Callable[[], TargetDatabase]
     connect: ConnectCluster
@@ -101,7 +110,9 @@ class Observation:
             lambda: context.target().watch(context.pipeline.target.schema, [table.mapping.target for table in tables])
         )
         if target is not None:
-            drifts += target_drifts(target, tables, pipeline_id=self.record.id)
+            in_target = target_drifts(memory.baseline, target, tables, pipeline_id=self.record.id)
+            memory = replace(memory, baseline=next_targets(memory.baseline, target, tables, in_target))
+            drifts += in_target
         is_paused = self.record.intent is Intent.PAUSED
         view: MarkerView | None = None
         source = reports.get(self.names.source_connector)

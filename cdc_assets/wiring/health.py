@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 
+from cdc_assets.adapters.pipeline_store import PostgresLooks
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.errors import (
     ConnectorError,
@@ -58,6 +60,7 @@ def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: 
     context = HealthContext(
         pipeline=pipeline,
         store=open_store(settings),
+        looks=_looks(settings.database_url),
         source=lambda: open_source(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
         target=lambda: open_target(pipeline, patience_seconds=_DATABASE_PATIENCE_SECONDS),
         connect=open_connect(settings, patience_seconds=_PATIENCE_SECONDS),
@@ -76,6 +79,12 @@ def _look(settings: Settings, pipeline: Pipeline, memory: HealthMemory, *, log: 
     if report.verdict is None or any(isinstance(found.error, _AWAY) for found in report.verdict.findings):
         return report.memory
     return _measure(settings, context, report.memory)
+
+
+@cache
+def _looks(database_url: str) -> PostgresLooks:
+    """One pool of sessions a process and URL."""
+    return PostgresLooks(database_url)
 
 
 def _measure(settings: Settings, context: HealthContext, memory: HealthMemory) -> HealthMemory:

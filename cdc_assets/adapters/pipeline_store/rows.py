@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
-from cdc_assets.adapters.pipeline_store.tables import pipeline_leases, pipeline_tables, pipelines
+from cdc_assets.adapters.pipeline_store.looks import read_look
+from cdc_assets.adapters.pipeline_store.tables import pipeline_leases, pipeline_looks, pipeline_tables, pipelines
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import Event, PipelineRecord, TableRecord
@@ -32,8 +33,12 @@ def read_pipelines(connection: Connection, name: str | None = None) -> tuple[Pip
             pipeline_leases.c.expires_at.label("lease_expires_at"),
             _LEASE_TIME_LEFT,
             LEASE_IS_LIVE,
+            pipeline_looks.c.observed_at,
+            pipeline_looks.c.level,
+            pipeline_looks.c.findings,
         )
         .join_from(pipelines, pipeline_leases)
+        .outerjoin(pipeline_looks, pipeline_looks.c.pipeline_id == pipelines.c.id)
         .order_by(pipelines.c.name)
     )
     tables = select(pipeline_tables).order_by(pipeline_tables.c.source_table)
@@ -50,7 +55,7 @@ def read_pipelines(connection: Connection, name: str | None = None) -> tuple[Pip
 
 def pipeline_record(row: Row, tables: Sequence[Row]) -> PipelineRecord:
     """Make the value of a row of `pipelines` joined with its lease."""
-    values = dict(row)
+    values = {name: value for name, value in row.items() if name not in {"observed_at", "level", "findings"}}
     return PipelineRecord(
         **values
         | {
@@ -61,6 +66,7 @@ def pipeline_record(row: Row, tables: Sequence[Row]) -> PipelineRecord:
             "full_load_lsn": _lsn(row["full_load_lsn"]),
             "intent": Intent(row["intent"]),
             "tables": tuple(table_record(table) for table in tables),
+            "last_look": read_look(row),
         }
     )
 

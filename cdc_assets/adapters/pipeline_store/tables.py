@@ -132,6 +132,17 @@ alert_messages = Table(
     Index("alert_messages_channel_idx", "channel", "id"),
 )
 
+pipeline_looks = Table(
+    "pipeline_looks",
+    metadata,
+    Column("pipeline_id", Uuid, ForeignKey(pipelines.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("root", Text, nullable=False),
+    Column("baseline", Text, nullable=False),
+    Column("observed_at", _Time, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("findings", Text, nullable=False),
+)
+
 pipeline_lag = Table(
     "pipeline_lag",
     metadata,

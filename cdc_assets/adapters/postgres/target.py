@@ -138,12 +138,14 @@ class PostgresTarget:
             return bookkeeping.rows(connection, schema)
 
     def watch(self, schema: str, tables: Sequence[TableName]) -> TargetWatch:
-        """Which of the tables exist, and whose they are."""
+        """Which of the tables exist, whose they are, and of which columns."""
         with self._sessions.session("the target tables cannot be looked at") as connection:
             found = fetch_all(
                 connection,
                 """
-                SELECT w.schema, w.name, c.oid::int8 AS oid
+                SELECT w.schema, w.name, c.oid::int8 AS oid, (SELECT jsonb_object_agg(a.attname,
+                    format_type(a.atttypid, a.atttypmod)) FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
                 FROM unnest(%(schemas)s::text[], %(names)s::text[]) AS w(schema, name)
                     JOIN pg_namespace n ON n.nspname = w.schema
                     JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name
@@ -151,7 +153,12 @@ class PostgresTarget:
                 {"schemas": [table.schema for table in tables], "names": [table.name for table in tables]},
             )
             owners = {row.target_table: row.pipeline_id for row in bookkeeping.rows(connection, schema)}
-        return TargetWatch({TableName(row["schema"], row["name"]): row["oid"] for row in found}, owners)
+        by_name = {TableName(row["schema"], row["name"]): row for row in found}
+        return TargetWatch(
+            oids={table: row["oid"] for table, row in by_name.items()},
+            owners=owners,
+            columns={table: row["columns"] or {} for table, row in by_name.items()},
+        )
 
     def apply(
         self,

@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets
 from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.adapters.pipeline_store import PostgresLooks
 from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.pipeline import Pipeline
@@ -64,8 +65,14 @@ class StreamBench(LoadBench):
         """Reach Connect and Kafka as the product does."""
         super().__post_init__()
         self.connect = KafkaConnect(self.connect_url)
+        self.looks = PostgresLooks(self.databases.state_url)
         self.kafka = Kafka(self.kafka_bootstrap)
         self.secrets = EmbeddedConnectSecrets(self.secrets_dir, lambda _: PASSWORD)
+
+    def close(self) -> None:
+        """Close what is pooled."""
+        self.looks.close()
+        super().close()
 
     def sync(self, pipeline: Pipeline) -> SyncReport:
         """A whole start, as a run does it."""
@@ -111,13 +118,14 @@ class StreamBench(LoadBench):
             context.lease.serve()
             return report
 
-    def look(self, pipeline: Pipeline) -> HealthReport:
-        """One look of the health sensor; its clock runs about five times too fast."""
-        self.clock.ahead += timedelta(seconds=2)
+    def look(self, pipeline: Pipeline, *, ahead: float = 2) -> HealthReport:
+        """One look of the health sensor; its clock runs about five times too fast, unless `ahead` is 0."""
+        self.clock.ahead += timedelta(seconds=ahead)
         report = check_health(
             HealthContext(
                 pipeline=pipeline,
                 store=self.store,
+                looks=self.looks,
                 source=lambda: PostgresSource(
                     pipeline.source,
                     password=self.read_password(),

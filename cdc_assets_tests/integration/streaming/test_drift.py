@@ -5,6 +5,7 @@ from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 from cdc_assets.model.pipeline import Mode, Pipeline
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.status import CdcStatus, TableState
+from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 
 FULL = "ALTER TABLE {t} REPLICA IDENTITY FULL"
@@ -130,3 +131,57 @@ def test_a_start_puts_no_table_back_into_the_publication_without_a_word(bench: S
     bench.sync(pipeline)
     assert bench.states() == {"a": TableState.RESYNC_REQUIRED, "b": TableState.STREAMING}
     assert "changes since then are lost" in (bench.record().table("a").last_error or "")
+
+
+def test_a_reset_of_the_sensor_forgets_nothing(bench: StreamBench) -> None:
+    """Whoever resets its cursor in the page must not make lost changes look like none."""
+    pipeline = _running(bench, "kept", "remade")
+    bench.memory = HealthMemory()
+    by, sentence = IN_SOURCE["remade"]
+    bench.source(by.format(t="remade", p=bench.names(pipeline).publication))
+    bench.look(pipeline)
+    assert bench.states() == {"kept": TableState.STREAMING, "remade": TableState.RESYNC_REQUIRED}
+    assert sentence in (bench.record().table("remade").last_error or "")
+    bench.drop(pipeline)
+    bench.store.forget("bench")
+    assert bench.state("SELECT * FROM pipeline_looks") == []
+
+
+def test_a_column_that_was_altered_so_that_it_rounds_is_seen(bench: StreamBench) -> None:
+    types = {"sums": "numeric(10,2)", "moments": "timestamp", "cut": "text", "widened": "int"}
+    values = {"sums": "1.25", "moments": "'2026-01-01 12:00:00.123456'", "cut": "'abc'", "widened": "7"}
+    for table, of_type in types.items():
+        bench.source(f"CREATE TABLE {table} (id int PRIMARY KEY, v {of_type})")
+        bench.source(f"INSERT INTO {table} VALUES (1, {values[table]})")
+    pipeline = bench.pipeline(*types)
+    bench.sync(pipeline)
+    bench.look_until(pipeline, lambda _: set(bench.states().values()) == {TableState.STREAMING})
+    bench.target(
+        """
+        ALTER TABLE dbo.sums ALTER v TYPE numeric(10,0);
+        ALTER TABLE dbo.moments ALTER v TYPE timestamp(0);
+        ALTER TABLE dbo.cut DROP v;
+        ALTER TABLE dbo.widened ALTER v TYPE bigint, ADD theirs int
+        """
+    )
+    bench.look(pipeline)
+    bad = dict.fromkeys(("sums", "moments", "cut"), TableState.RESYNC_REQUIRED)
+    assert bench.states() == bad | {"widened": TableState.STREAMING}
+    errors = {table: bench.record().table(table).last_error or "" for table in types}
+    assert (
+        "column v of target table dbo.sums was altered by someone from numeric(10,2) to numeric(10,0)"
+        in (errors["sums"])
+    )
+    assert "to timestamp(0) without time zone" in errors["moments"]
+    assert "column v of target table dbo.cut was dropped or renamed" in errors["cut"]
+    assert "Fix: give the column its type numeric(10,2) back" in errors["sums"]
+    reports = bench.connect.reports()
+    for position, mapping in enumerate(pipeline.tables):
+        sink = bench.names(pipeline).sink_connector(position, mapping)
+        assert reports[sink].is_stopped is (mapping.source.name in bad), sink
+    bench.source("INSERT INTO widened VALUES (1000, 8)")
+    bench.until_equal("widened")
+    bench.drop(pipeline, drop_target=True)
+    bench.store.forget("bench")
+    bench.sync(pipeline)
+    bench.until_equal(*types)

@@ -185,6 +185,25 @@ def test_running_without_moving_is_an_error_that_names_what_stands(bench: Stream
     bench.until_equal("a", "b")
 
 
+def test_a_stream_that_does_not_move_is_shown_within_thirty_seconds(bench: StreamBench, running: Pipeline) -> None:
+    """Looked at every five seconds, as by the sensor; the worst moment is when a marker has just passed."""
+    bench.look_until(running, lambda _: bench.memory.passed_lsn is not None and bench.memory.marker is None)
+    with psycopg.connect(bench.databases.target_url) as session:
+        session.execute("LOCK TABLE dbo.a IN SHARE MODE")
+        bench.source("INSERT INTO a VALUES (1000, 'waits')")
+        since = bench.clock.now()
+        looking = Retrying(
+            stop=stop_after_delay(90),
+            wait=wait_fixed(5),
+            retry=retry_if_not_result(lambda _: bench.record().cdc_status is CdcStatus.ERROR),
+        )
+        looking(bench.look, running, ahead=0)
+        seconds = (bench.clock.now() - since).total_seconds()
+        assert bench.record().last_error_code == "NOT_FLOWING"
+    assert seconds <= 30
+    bench.look_until(running, lambda _: _is_running(bench))
+
+
 def test_a_password_that_is_gone_is_named(bench: StreamBench, running: Pipeline) -> None:
     with_password = bench.read_password
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ from cdc_assets.adapters.postgres.session import Sessions
 from cdc_assets.model.errors import CdcAssetsError, SourceAwayError, TargetAwayError
 from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.status import CdcStatus, TableState
+from cdc_assets.planning.verdict import UNREAD_SECONDS
 from cdc_assets_tests.integration.load.bench import endpoint
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.services.proxy import Proxy
@@ -93,7 +95,18 @@ def test_a_slot_that_nobody_reads_is_seen_though_connect_says_running(
     network.silence()
     slots = "FROM pg_replication_slots WHERE database = current_database()"
     bench.source(f"SELECT pg_terminate_backend(active_pid) {slots}")
+    bench.look_until(direct, lambda seen: "nobody reads the replication slot" in str(seen.verdict))
+    # It may pass by itself: told at once, with the moment from which it counts, and no state flickers.
+    shown = bench.record().last_look
+    assert shown is not None
+    (finding,) = shown.findings
+    assert (shown.level, finding.code, finding.since) == ("DEGRADED", "NOT_FLOWING", shown.observed_at)
+    assert finding.fails_at == shown.observed_at + timedelta(seconds=UNREAD_SECONDS)
+    assert bench.record().cdc_status is CdcStatus.RUNNING
     report = bench.look_until(direct, lambda _: bench.record().cdc_status is CdcStatus.ERROR)
+    shown = bench.record().last_look
+    assert shown is not None
+    assert (shown.level, shown.findings[0].since) == ("FAILED", finding.since)
     assert bench.connect.reports()[bench.names(behind).source_connector].says_running
     assert bench.record().last_error_code == "NOT_FLOWING"
     assert "nobody reads the replication slot" in str(report.verdict)

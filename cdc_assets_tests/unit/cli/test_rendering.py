@@ -94,3 +94,21 @@ def test_a_plan(terminal: Console) -> None:
     text = letters(shown(terminal))
     assert "1,000,000,000" in text
     assert "trigger" in text
+
+
+def test_the_last_look_is_shown_with_when_it_was_and_what_is_not_an_error_yet(terminal: Console) -> None:
+    finding = {
+        "level": "DEGRADED",
+        "code": "NOT_FLOWING",
+        "table": None,
+        "sentence": "nobody reads the replication slot. Fix: wait",
+        "since": "2026-11-24T12:00:00+00:00",
+        "fails_at": "2026-11-24T12:00:04+00:00",
+    }
+    known = finding | {"sentence": PIPELINE["last_error"], "fails_at": None}
+    health = {"level": "FAILED", "observed_at": "2026-11-24T12:00:01+00:00", "findings": [known, finding]}
+    terminal.print(status_detail(PIPELINE | {"health": health}))
+    text = letters(shown(terminal))
+    assert "lastlook2026-11-24T12:00:01+00:00:FAILED" in text
+    assert "nobodyreadsthereplicationslot.Fix:wait(afailurefrom2026-11-24T12:00:04+00:00on)" in text
+    assert text.count("doesnotanswer") == 1, "what is the last error already is not said twice"

@@ -7,8 +7,6 @@ from uuid import uuid4
 import pytest
 
 from cdc_assets.model.position import Lsn, SlotPosition
-from cdc_assets.model.record import TableRecord
-from cdc_assets.model.status import Intent, TableState
 from cdc_assets.model.table import TableMapping, TableName
 from cdc_assets.model.watch import SlotCounters, SourceWatch, TargetWatch, WatchedLeaf, WatchedTable
 from cdc_assets.planning.drift import (
@@ -16,35 +14,17 @@ from cdc_assets.planning.drift import (
     WatchedMapping,
     check_lineage,
     next_baseline,
+    next_targets,
     source_drifts,
     target_drifts,
 )
-from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
+from cdc_assets.planning.target_types import may_alter_values
+from cdc_assets_tests.services.records import table_row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOURCE, TARGET = TableName("public", "a"), TableName("dbo", "a")
-RECORD = TableRecord(
-    source_table="a",
-    target_table="a",
-    state=TableState.STREAMING,
-    intent=Intent.RUNNING,
-    rows_loaded=0,
-    rows_estimated=0,
-    bytes_loaded=0,
-    bytes_estimated=0,
-    load_lsn=None,
-    captured_from_lsn=Lsn(1),
-    start_offset=0,
-    topic="t",
-    sink_connector_name="k",
-    original_identity=None,
-    target_oid=7,
-    last_error=None,
-    last_error_code=None,
-    updated_at=NOW,
-    loaded_at=NOW,
-)
+RECORD = table_row("a", captured_from_lsn=Lsn(1), target_oid=7, loaded_at=NOW)
 TABLES = (WatchedMapping(TableMapping(SOURCE, TARGET), RECORD),)
 WATCH = SourceWatch(
     system_identifier=1,
@@ -57,6 +37,7 @@ WATCH = SourceWatch(
 )
 GOOD = SlotCheck(SlotVerdict.ACTIVE, "in use")
 BEFORE = next_baseline(Baseline(), WATCH, GOOD, TABLES, ())
+OURS = uuid4()
 
 
 @pytest.mark.parametrize(
@@ -92,9 +73,8 @@ def test_what_drifted_is_found_again_until_its_table_is_no_longer_watched() -> N
     assert [drift.needs_load for drift in drifts] == [True]
     check = check_lineage(BEFORE, now, GOOD)
     assert check.verdict is SlotVerdict.REMADE
-    # As it travels in the cursor.
-    memory = HealthMemory(baseline=next_baseline(BEFORE, now, check, TABLES, drifts))
-    assert HealthMemory.from_json(memory.to_json()).baseline == BEFORE
+    # As it is kept.
+    assert Baseline.from_json(next_baseline(BEFORE, now, check, TABLES, drifts).to_json()) == BEFORE
     assert next_baseline(BEFORE, now, check, (), ()) == Baseline((1, 2), WATCH.counters)
 
 
@@ -105,6 +85,74 @@ def test_a_table_loaded_anew_is_compared_with_what_it_is_since_then() -> None:
 
 
 def test_a_target_without_bookkeeping_is_told_but_not_loaded_anew() -> None:
-    (drift,) = target_drifts(TargetWatch({TARGET: 7}, {}), TABLES, pipeline_id=uuid4())
+    (drift,) = target_drifts(BEFORE, TargetWatch({TARGET: 7}, {}), TABLES, pipeline_id=OURS)
     assert not drift.needs_load
-    assert target_drifts(TargetWatch({TARGET: 7}, {"a": (ours := uuid4())}), TABLES, pipeline_id=ours) == ()
+    assert target_drifts(BEFORE, watched(), TABLES, pipeline_id=OURS) == ()
+
+
+def watched(**columns: str) -> TargetWatch:
+    """The target table with these columns."""
+    return TargetWatch({TARGET: 7}, {"a": OURS}, {TARGET: columns})
+
+
+def looked(*looks: TargetWatch, tables: tuple[WatchedMapping, ...] = TABLES) -> list[bool]:
+    """Whether each look in turn finds that the table has to be loaded anew."""
+    found, baseline = [], BEFORE
+    for now in looks:
+        drifts = target_drifts(baseline, now, tables, pipeline_id=OURS)
+        baseline = Baseline.from_json(next_targets(baseline, now, tables, drifts).to_json())
+        found.append(any(drift.needs_load for drift in drifts))
+    return found
+
+
+def test_a_column_that_was_cut_or_dropped_is_found_again_until_its_table_is_loaded_anew() -> None:
+    made, cut = watched(id="integer", v="numeric(10,2)"), watched(id="integer", v="numeric(10,0)")
+    assert looked(made, cut, cut, made, watched(id="integer")) == [False, True, True, False, True]
+    # What it may have become meanwhile is what counts from now on.
+    wide = watched(id="integer", v="numeric(14,2)")
+    assert looked(made, wide, made) == [False, False, True]
+    reloaded = (replace(TABLES[0], record=replace(RECORD, loaded_at=NOW.replace(hour=1))),)
+    baseline = next_targets(BEFORE, made, TABLES, ())
+    assert target_drifts(baseline, cut, reloaded, pipeline_id=OURS) == ()
+
+
+def test_a_column_that_somebody_added_is_theirs() -> None:
+    made, more = watched(id="integer"), watched(id="integer", theirs="numeric(10,2)")
+    assert looked(made, more, watched(id="integer", theirs="smallint"), made) == [False] * 4
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "may"),
+    [
+        ("numeric(10,2)", "numeric(10,0)", True),
+        ("numeric(10,2)", "numeric(10,4)", True),
+        ("numeric(10,2)", "numeric(12,2)", False),
+        ("numeric(10,2)", "numeric", False),
+        ("numeric", "numeric(10,2)", True),
+        ("numeric(10,2)", "double precision", True),
+        ("numeric(10,2)[]", "numeric(10,1)[]", True),
+        ("double precision", "real", True),
+        ("integer", "bigint", False),
+        ("integer", "numeric", False),
+        ("bigint", "integer", True),
+        ("timestamp without time zone", "timestamp(0) without time zone", True),
+        ("timestamp(6) without time zone", "timestamp without time zone", False),
+        ("timestamp(3) with time zone", "timestamp(6) with time zone", False),
+        ("timestamp without time zone", "date", True),
+        ("timestamp without time zone", "timestamp with time zone", True),
+        ("interval", "interval day to second(3)", True),
+        ("interval", "interval(0)", True),
+        ("character varying(10)", "character varying(20)", False),
+        ("character varying(10)", "text", False),
+        ("text", "character varying(10)", True),
+        ("character(5)", "character(10)", True),
+        ("json", "jsonb", True),
+        ("bit(4)", "bit(5)", True),
+        ("bit varying(4)", "bit varying(5)", False),
+        # The server refuses what does not fit, and the sink says so.
+        ("boolean", "integer", False),
+        ("uuid", "text", False),
+    ],
+)
+def test_types_that_alter_values_without_a_word(then: str, now: str, *, may: bool) -> None:
+    assert may_alter_values(then, now) is may

@@ -14,7 +14,7 @@ from cdc_assets.planning.health_memory import HealthMemory
 from cdc_assets.planning.lag_plots import LagFigures
 from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
-from cdc_assets.planning.verdict import Level, StreamFacts, judge
+from cdc_assets.planning.verdict import Level, StreamFacts, judge, last_look
 
 RUNNING = ConnectorState.RUNNING
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -39,11 +39,11 @@ def _with(report: ConnectorReport) -> StreamFacts:
 
 
 def test_all_running_and_moving_is_healthy() -> None:
-    assert judge(replace(FACTS, standstill_seconds=20)).level is Level.HEALTHY
+    assert judge(replace(FACTS, standstill_seconds=14)).level is Level.HEALTHY
 
 
 def test_running_without_moving_is_not() -> None:
-    verdict = judge(replace(FACTS, standstill_seconds=26, waits_for="sinks behind the marker: k0"))
+    verdict = judge(replace(FACTS, standstill_seconds=15, waits_for="sinks behind the marker: k0"))
     assert verdict.stream_failure is not None
     assert verdict.stream_failure.code == "NOT_FLOWING"
     assert "k0" in str(verdict)
@@ -103,6 +103,22 @@ def test_what_passed_and_came_again_begins_to_count_anew() -> None:
     mended = judge(replace(FACTS, observed_at=NOW + timedelta(seconds=10)), judge(facts).since)
     again = judge(replace(facts, observed_at=NOW + timedelta(seconds=60)), mended.since)
     assert again.level is Level.DEGRADED
+
+
+def test_what_may_pass_is_shown_with_the_time_at_which_it_is_a_failure() -> None:
+    unread = replace(FACTS, slot=SlotCheck(SlotVerdict.USABLE, "replication slot g is usable from 0/1"))
+    first = judge(unread)
+    shown = last_look(unread, first)
+    assert (shown.observed_at, shown.level) == (NOW, "DEGRADED")
+    (finding,) = shown.findings
+    assert (finding.code, finding.since, finding.fails_at) == ("NOT_FLOWING", NOW, NOW + timedelta(seconds=4))
+    later = replace(unread, observed_at=NOW + timedelta(seconds=5))
+    (finding,) = last_look(later, judge(later, first.since)).findings
+    assert (finding.level, finding.since, finding.fails_at) == ("FAILED", NOW, None)
+    lasting = replace(FACTS, remade_topics={"orders": "t.orders"})
+    (finding,) = last_look(lasting, judge(lasting)).findings
+    assert (finding.table, finding.since, finding.fails_at) == ("orders", None, None)
+    assert last_look(FACTS, judge(FACTS)).findings == ()
 
 
 def test_a_slot_that_nobody_reads_fails_the_stream_at_the_next_look_but_one() -> None:
