@@ -147,7 +147,11 @@ class Ground:
 @contextmanager
 def running_ground(settings: Settings, *, major: int, report: Report, progress_bar: ProgressBar) -> Iterator[Ground]:
     """Have nothing run yet, and everything that is started stopped at the end; must be entered by the main thread."""
-    with stop_signals(), bench_home(settings) as inner, Supervisor(report) as supervisor:
+    with (
+        stop_signals(),
+        bench_home(settings) as inner,
+        Supervisor(report, start_seconds=inner.start_seconds) as supervisor,
+    ):
         programs = fetch(inner, major, report, progress_bar)
         yield Ground(inner, major, supervisor, programs, ensure_password(inner), report)
 
