@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from cdc_assets.model.errors import UnknownTableError
 from cdc_assets.model.lag_sample import LagSample
 from cdc_assets.model.pipeline import Definitions, Endpoint, InvalidDefinition, Pipeline
 from cdc_assets.model.record import Event, PipelineRecord, TableRecord
@@ -47,7 +48,7 @@ def record_document(record: PipelineRecord, definition: Pipeline | None) -> Json
         "source": None if definition is None else _endpoint(definition.source),
         "target": None if definition is None else _endpoint(definition.target),
         "health": _health(record),
-        "tables": [_table(table) for table in record.tables],
+        "tables": [_table(table) | _left_file(table, definition) for table in record.tables],
     }
 
 
@@ -156,6 +157,19 @@ def _health(record: PipelineRecord) -> Json | None:
             }
             for finding in look.findings
         ],
+    }
+
+
+def _left_file(table: TableRecord, definition: Pipeline | None) -> Json:
+    """What is told of a table with rows that the file names no longer; its own error comes first."""
+    if definition is None or table.last_error is not None or table.state is TableState.NOT_STARTED:
+        return {}
+    if any(mapping.partition_key == table.source_table for mapping in definition.tables):
+        return {}
+    what = f"table {table.source_table} is not in the pipeline's file any more: from the next start on its changes end"
+    return {
+        "last_error": f"{what}. Fix: put it back into the file, or take the target table for a copy of that moment",
+        "last_error_code": UnknownTableError.code,
     }
 
 

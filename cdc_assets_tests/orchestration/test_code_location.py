@@ -155,3 +155,9 @@ def test_the_work_to_load_grows_with_pipelines_and_tables_and_no_faster(settings
         ours_more, calls_more = _calls_to_load(settings, pipelines, tables)
         assert ours_more < 4 * ours * 1.1
         assert calls_more < 4 * calls * 2
+
+
+def test_a_pipeline_whose_tables_are_not_known_yet_takes_nothing_down(settings: Settings) -> None:
+    definitions = location(settings, commands_for(a_pipeline("all_of_it", ()), a_pipeline()))
+    dg.Definitions.validate_loadable(definitions)
+    assert "all_of_it/loaded_table" in specs(definitions)

@@ -14,7 +14,9 @@ from cdc_assets.model.pipeline import (
     SecretReference,
 )
 from cdc_assets.model.pipeline_document import pipeline_documents
+from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets_tests.orchestration.fake_commands import a_table
 from cdc_assets_tests.services.records import pipeline_row
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -50,3 +52,11 @@ def test_a_bad_file_does_not_hide_what_still_runs() -> None:
 def test_a_recorded_pipeline_whose_file_is_gone_stays_listed() -> None:
     (document,) = pipeline_documents(Definitions((), ()), [replace(RECORDED, last_error="its cause")])
     assert (document["last_error"], document["source"]) == ("its cause", None)
+
+
+def test_a_table_that_left_the_file_says_what_will_become_of_it() -> None:
+    rows = (a_table("orders"), a_table("gone"), a_table("never", TableState.NOT_STARTED), a_table("bad", error="why"))
+    (document,) = pipeline_documents(Definitions((DEFINED,)), [replace(RECORDED, name="defined", tables=rows)])
+    told = {table["name"]: table["last_error"] for table in document["tables"]}
+    assert (told["orders"], told["never"], told["bad"]) == (None, None, "why")
+    assert told["gone"].startswith("table gone is not in the pipeline's file any more")
