@@ -24,6 +24,9 @@ _PRECISION = re.compile(r"\((\d+)(?:,\s*(-?\d+))?\)")
 
 _EXACT = Exact()
 _NOT_IN_STREAM = Refused("the stream writes something else, or stops")
+_IN_ANOTHER_ZONE = Refused("its text depends on the time zone of Kafka Connect's machine")
+_OTHER_DIGITS = Refused("the stream would write its numbers in other digits")
+_OTHER_CURRENCY = Refused("its text depends on the source's lc_monetary")
 _NOT_IN_KEY = Refused("no row is found by a key of it")
 _COMPOSITE = Refused("composite types are not carried")
 _UNKNOWN = Refused("nothing is known of this type")
@@ -51,11 +54,18 @@ _FREE_NUMERIC = ExactUnless(
     f"{_FREE_NUMERIC_SCALE} behind the point",
 )
 _INTERVAL = ExactUnless("NOT isfinite({0})", "infinity and -infinity")
+# Of more hours the whole source connector would end.
+_STREAMED_INTERVAL = ExactUnless(
+    "NOT isfinite({0}) OR abs(extract(hour FROM {0})) > 2147483647",
+    "infinity, -infinity and more than 2147483647 hours",
+)
+# The server leaves the encoding out when it sends the value, and a cast does not.
+_DECLARED_XML = ExactUnless("{0}::text LIKE '<?xml%'", "documents with an XML declaration")
 # As Debezium writes an interval with `interval.handling.mode=string`.
 _ISO_INTERVAL = (
-    "format('P%sY%sM%sDT%sH%sM%sS', extract(year FROM {0})::int, extract(month FROM {0})::int, "
-    "extract(day FROM {0})::int, extract(hour FROM {0})::bigint, extract(minute FROM {0})::int, "
-    "trim_scale(extract(second FROM {0})))"
+    "CASE WHEN {0} IS NOT NULL THEN format('P%sY%sM%sDT%sH%sM%sS', "
+    "extract(year FROM {0})::int, extract(month FROM {0})::int, extract(day FROM {0})::int, "
+    "extract(hour FROM {0})::bigint, extract(minute FROM {0})::int, trim_scale(extract(second FROM {0}))) END"
 )
 # UTF-16 has two units for a character beyond U+FFFF.
 _UNITS = r"length(regexp_replace({0}::text, '[\U00010000-\U0010FFFF]', 'xx', 'g'))"
@@ -69,23 +79,38 @@ _TEXT_KEY = ExactUnless(
 class SqlServerType:
     """A type in SQL Server, and how it gets there.
 
-    `select`: the expression by which a load reads the column, which is `{0}`. `stream` is the rule of a pipeline that
-    captures changes, `load` that of one that only loads. `is_text`: its keys need a collation and a length.
+    `select`: the expression by which a load reads the column, which is `{0}`. `load` is the rule of a pipeline that
+    only loads, `stream` that of one that captures changes, `text` the same where our converter sends the column as
+    text, None for one that is sent as it is. `fit`: what `FittingNumbers` in the sink makes of that text, None for what
+    the server reads itself; either stops the sink at what the column cannot hold. `is_text`: its keys need a collation
+    and a length.
     """
 
     target: str
     select: str = "{0}"
     load: Rule = _EXACT
     stream: Rule = _EXACT
+    text: Rule | None = None
+    fit: str | None = None
     is_text: bool = False
     may_be_key: bool = True
 
 
+_ZONED_TYPES = frozenset({"timestamptz", "tstzrange", "tstzmultirange"})
+_GEOMETRIC = frozenset({"point", "box", "path", "polygon", "circle", "line", "lseg"})
+# What Debezium and the sink make of a lexeme is not what the server prints.
+_LEXEMES = BUILT_IN["tsvector"].stream
+
 _Maker = Callable[[ColumnType], SqlServerType]
 
 
-def _plain(target: str, select: str = "{0}", rule: Rule = _EXACT, stream: Rule | None = None) -> _Maker:
-    made = SqlServerType(target, select, rule, rule if stream is None else stream)
+def _plain(target: str, select: str = "{0}") -> _Maker:
+    made = SqlServerType(target, select)
+    return lambda _: made
+
+
+def _float(target: str, fit: str) -> _Maker:
+    made = SqlServerType(target, load=_FLOAT, stream=_STREAMED_FLOAT, text=_FLOAT, fit=fit)
     return lambda _: made
 
 
@@ -95,9 +120,16 @@ def _text(target: str = _ANY_TEXT, select: str = "{0}", stream: Rule = _EXACT) -
 
 
 def _loaded_text(column_type: ColumnType) -> SqlServerType:
-    """What a load carries as its text, and no stream."""
-    del column_type
-    return SqlServerType(_ANY_TEXT, _AS_TEXT, stream=_NOT_IN_STREAM, may_be_key=False)
+    """What a load carries as its text, and a stream with our converter where that is the same text."""
+    element = column_type.base.removeprefix("_")
+    text: Rule = _EXACT
+    if element in _ZONED_TYPES:
+        text = _IN_ANOTHER_ZONE
+    elif element == "money":
+        text = _OTHER_CURRENCY
+    elif column_type.base in _GEOMETRIC:
+        text = _OTHER_DIGITS
+    return SqlServerType(_ANY_TEXT, _AS_TEXT, stream=_NOT_IN_STREAM, text=text, may_be_key=False)
 
 
 def _sized(column_type: ColumnType) -> SqlServerType:
@@ -111,17 +143,23 @@ def _sized(column_type: ColumnType) -> SqlServerType:
 def _numeric(column_type: ColumnType) -> SqlServerType:
     declared = _PRECISION.search(column_type.base_formatted)
     if declared is None:
-        return SqlServerType(f"decimal({_MAX_DIGITS},{_FREE_NUMERIC_SCALE})", load=_FREE_NUMERIC, stream=_FREE_NUMERIC)
+        return _decimal(_MAX_DIGITS, _FREE_NUMERIC_SCALE, _FREE_NUMERIC)
     precision, scale = int(declared[1]), int(declared[2] or 0)
     if precision > _MAX_DIGITS or not 0 <= scale <= precision:
         return SqlServerType("decimal(38,0)", load=_TOO_WIDE, stream=_TOO_WIDE)
-    return SqlServerType(f"decimal({precision},{scale})", load=_NO_NAN, stream=_NO_NAN)
+    return _decimal(precision, scale, _NO_NAN)
+
+
+def _decimal(precision: int, scale: int, rule: Rule) -> SqlServerType:
+    return SqlServerType(
+        f"decimal({precision},{scale})", load=rule, stream=rule, text=rule, fit=f"decimal:{precision}:{scale}"
+    )
 
 
 def _timed(target: str, load: Rule, stream: Rule) -> _Maker:
     def make(column_type: ColumnType) -> SqlServerType:
         declared = _PRECISION.search(column_type.base_formatted)
-        return SqlServerType(f"{target}({declared[1] if declared else 6})", load=load, stream=stream)
+        return SqlServerType(f"{target}({declared[1] if declared else 6})", load=load, stream=stream, text=load)
 
     return make
 
@@ -139,17 +177,18 @@ _TYPES: Mapping[str, _Maker] = {
     "int8": _plain("bigint"),
     "oid": _plain("bigint", "{0}::bigint"),
     "numeric": _numeric,
-    "float4": _plain("real", rule=_FLOAT, stream=_STREAMED_FLOAT),
-    "float8": _plain("float(53)", rule=_FLOAT, stream=_STREAMED_FLOAT),
+    "float4": _float("real", "real"),
+    "float8": _float("float(53)", "float"),
     "money": _plain("decimal(19,2)", "{0}::numeric(19,2)"),
     "bpchar": _sized,
     "varchar": _sized,
     "text": _text(),
     "name": _text("nvarchar(126)", _AS_TEXT),
-    **dict.fromkeys(["json", "jsonb", "xml", "tsvector"], _text(select=_AS_TEXT)),
-    **dict.fromkeys(
-        ["int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"], _text(select=_AS_TEXT)
-    ),
+    **dict.fromkeys(["json", "jsonb"], _text(select=_AS_TEXT)),
+    "xml": _text(select=_AS_TEXT, stream=_DECLARED_XML),
+    "tsvector": lambda _: SqlServerType(_ANY_TEXT, _AS_TEXT, stream=_LEXEMES, text=_EXACT, is_text=True),
+    **dict.fromkeys(["int4range", "int8range", "numrange", "tsrange", "daterange"], _text(select=_AS_TEXT)),
+    "tstzrange": _text(select=_AS_TEXT, stream=_IN_ANOTHER_ZONE),
     # `::text` would add the length of a host's own address.
     "inet": _text("nvarchar(49)", "abbrev({0})"),
     "cidr": _text("nvarchar(49)", _AS_TEXT),
@@ -157,11 +196,11 @@ _TYPES: Mapping[str, _Maker] = {
     "macaddr8": _text("nvarchar(23)", _AS_TEXT),
     "uuid": _plain("uniqueidentifier"),
     "bytea": _plain("varbinary(max)"),
-    "date": _plain("date", rule=_LOADED_DAYS, stream=_DAYS),
+    "date": lambda _: SqlServerType("date", load=_LOADED_DAYS, stream=_DAYS, text=_LOADED_DAYS),
     "time": _timed("time", _TIME, _TIME),
     "timestamp": _timed("datetime2", _LOADED_DAYS, _DAYS),
     "timestamptz": _timed("datetimeoffset", _LOADED_ZONED, _STREAMED_ZONED),
-    "interval": lambda _: SqlServerType("nvarchar(64)", _ISO_INTERVAL, _INTERVAL, _INTERVAL, may_be_key=False),
+    "interval": lambda _: SqlServerType("nvarchar(64)", _ISO_INTERVAL, _INTERVAL, _STREAMED_INTERVAL, may_be_key=False),
     "bit": _bit,
 }
 """Types of `pg_catalog`; what is not here and loads into PostgreSQL is loaded as text."""

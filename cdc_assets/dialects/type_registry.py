@@ -51,7 +51,8 @@ class TypeVerdict:
     `target_sql`: the type to make in the target (an enum stands in the target's schema). `inexact_condition`: SQL,
     true for a row whose value would arrive as something else; only with EXACT_IF_VALUES. `reason`: why it is refused;
     `remedy`: what to do about what is refused. `select_sql`: the expression by which a load reads the column, None for
-    the column itself; `collation`: what the target's column needs, None for the database's own.
+    the column itself; `collation`: what the target's column needs, None for the database's own. `stops_sink`: such a
+    value that comes later stops the table's sink, it never arrives as something else.
     """
 
     target_sql: str
@@ -62,6 +63,7 @@ class TypeVerdict:
     remedy: str = ""
     select_sql: str | None = None
     collation: str | None = None
+    stops_sink: bool = False
 
 
 def judge(
@@ -70,8 +72,8 @@ def judge(
     target_schema: str,
     captured: bool = True,
     is_key: bool = False,
-    has_converter: bool = True,
     product: Product = "postgres",
+    has_converter: bool = True,
 ) -> TypeVerdict:
     """Say how a column reaches the target.
 
@@ -108,11 +110,9 @@ def judge(
 
 
 def needs_text(column: ColumnDefinition, *, is_key: bool, product: Product = "postgres") -> bool:
-    """Whether a stream brings every value of the column only as text, through the converter."""
+    """Whether a stream brings every value that the target can hold only as text, through the converter."""
     if product == "sqlserver":
-        # Only what is text there as well: the server reads PostgreSQL's times and numbers as others, or not at all.
-        found = sqlserver_type(column.type, is_key=is_key)
-        return not is_key and isinstance(found.stream, Refused) and not isinstance(found.load, Refused)
+        return sqlserver_type(column.type, is_key=is_key).text is not None
     rules = rules_of(column.type.base, column.type.base_schema)
     if rules is None or isinstance(rules.load, Refused) or column.type.base_category == "e":
         return False
@@ -123,14 +123,16 @@ def needs_text(column: ColumnDefinition, *, is_key: bool, product: Product = "po
 
 def _judge_for_sqlserver(column: ColumnDefinition, *, captured: bool, is_key: bool, has_converter: bool) -> TypeVerdict:
     found = sqlserver_type(column.type, is_key=is_key)
-    is_better_as_text = captured and needs_text(column, is_key=is_key, product="sqlserver")
-    rule = found.stream if captured and not (has_converter and is_better_as_text) else found.load
+    as_text = found.text if has_converter else None
+    rule = (as_text or found.stream) if captured else found.load
+    way_out = _CONVERTER if captured and found.text not in {None, found.stream} and as_text is None else ""
     name = quote(column.name)
     verdict = TypeVerdict(
         found.target,
         Verdict.EXACT,
         select_sql=found.select.format(name),
         collation=key_collation(found, is_key=is_key),
+        stops_sink=as_text is not None and isinstance(as_text, ExactUnless),
     )
     match rule:
         case Exact():
@@ -142,12 +144,11 @@ def _judge_for_sqlserver(column: ColumnDefinition, *, captured: bool, is_key: bo
                 verdict=Verdict.EXACT_IF_VALUES,
                 inexact_condition=rule.condition.replace("{0}", name),
                 inexact_values=rule.values,
-                remedy=_OTHER_VALUES,
+                remedy=way_out + _OTHER_VALUES,
             )
         case Refused():
             remedy = _LEAVE_OUT if isinstance(found.load, Refused) else _LOAD_ALONE
-            remedy = f"{_CONVERTER}{remedy}" if is_better_as_text else remedy
-            return replace(verdict, verdict=Verdict.REFUSED, reason=rule.reason, remedy=remedy)
+            return replace(verdict, verdict=Verdict.REFUSED, reason=rule.reason, remedy=way_out + remedy)
 
 
 def has_key_of_several_forms(table: TableDefinition, key: Collection[str]) -> bool:

@@ -9,7 +9,7 @@ from importlib import resources
 from cdc_assets.model.errors import EmbeddedStackError
 
 CONVERTER_JAR = "cdc-assets-connect.jar"
-CONVERTER_SHA256 = "c358a757150ee44273e737fab27d3b33c35b91f908cffae2c97cc335208e70dd"
+CONVERTER_SHA256 = "0a26e4dd89e066b5518f5cf55484a50a49a4d1b3d6cb2ab313aaea84a0386c08"
 
 
 def converter_bytes() -> bytes:

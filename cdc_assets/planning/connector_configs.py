@@ -24,8 +24,9 @@ _HEADERS = "org.apache.kafka.connect.storage.StringConverter"
 LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
 """What the brokers of the embedded stack take, and every source connector's producer sends."""
 CONVERTER_CLASS = "cdcassets.connect.ExactText"
-CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "1"
+CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "2"
 """What a Connect cluster lists, and in which version, where its PostgreSQL connector finds the converter."""
+FITTING_CLASS = "cdcassets.connect.FittingNumbers"
 _LEFT_OUT = "column.exclude.list"
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
@@ -177,9 +178,12 @@ def sink_config(
     name: str,
     topic: str,
     keeps_events_apart: bool,
+    fitting: Mapping[str, str] | None = None,
 ) -> Mapping[str, str]:
     """Configure the sink connector of one table.
 
+    `fitting`: columns that arrive as the text of a number, and what the target's column holds of one: the task stops at
+    a number that it cannot hold.
     `keeps_events_apart`: events must be applied one by one in their order, not merged by key, because the target table
     has a unique index besides its key, or its key has values that are equal and not the same.
     """
@@ -192,7 +196,7 @@ def sink_config(
         url = _jdbc_url(target, application=sink_application(name), rewrites=not keeps_events_apart)
         place = f"{_quoted(mapping.target.schema)}.{_quoted(mapping.target.name)}"
         is_reduced = not keeps_events_apart
-    return {
+    config = {
         "connector.class": SINK_CLASS,
         "tasks.max": "1",
         "topics": topic,
@@ -223,6 +227,13 @@ def sink_config(
         "consumer.override.metadata.max.age.ms": "30000",
         **(_LARGER_BATCHES if target.connection.kind == "sqlserver" else {}),
     }
+    if fitting:
+        config |= {
+            "transforms": "fit",
+            "transforms.fit.type": FITTING_CLASS,
+            "transforms.fit.columns": ",".join(f"{_encoded(column)}:{kind}" for column, kind in fitting.items()),
+        }
+    return config
 
 
 def sink_application(sink_connector: str) -> str:

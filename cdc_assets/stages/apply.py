@@ -22,6 +22,7 @@ from cdc_assets.planning.connector_configs import sink_application, sink_config
 from cdc_assets.planning.sink_failures import SinkFailure, classify
 from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
+from cdc_assets.stages.captured_tables import fitting_numbers, offers_converter
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.marker import MarkerView, look
 
@@ -43,9 +44,17 @@ def apply(context: StageContext, tables: Sequence[str], *, secrets: ConnectSecre
     ready = [table for table in _selected(context, tables) if _is_ready(context, table)]
     reports = context.connect.reports() if ready else {}
     apart = _kept_apart(context, ready)
+    fitting = _fitting(context, ready)
     for table in ready:
         try:
-            _ensure_sink(context, table, reports, secrets, keeps_events_apart=apart[table.source_table])
+            _ensure_sink(
+                context,
+                table,
+                reports,
+                secrets,
+                keeps_events_apart=apart[table.source_table],
+                fitting=fitting.get(table.source_table, {}),
+            )
             outcomes[table.source_table] = TableOutcome(connector=table.sink_connector_name)
         except ConnectorGapError as error:
             context.lease.fail_table(table.source_table, TableState.RESYNC_REQUIRED, error)
@@ -105,6 +114,19 @@ def _kept_apart(context: StageContext, tables: Sequence[TableRecord]) -> Mapping
     return found
 
 
+def _fitting(context: StageContext, tables: Sequence[TableRecord]) -> Mapping[str, Mapping[str, str]]:
+    """Say of each table which columns its sink has to make numbers of, where numbers travel as text."""
+    product = context.pipeline.target.connection.kind
+    if product == "postgres" or not tables or not offers_converter(context.connect.plugins()):
+        return {}
+    mappings = [context.pipeline.mapping(table.source_table) for table in tables]
+    definitions = context.source.describe([mapping.source for mapping in mappings])
+    return {
+        mapping.partition_key: fitting_numbers(definitions[mapping.source], mapping, product=product)
+        for mapping in mappings
+    }
+
+
 def _ensure_sink(
     context: StageContext,
     table: TableRecord,
@@ -112,6 +134,7 @@ def _ensure_sink(
     secrets: ConnectSecrets,
     *,
     keeps_events_apart: bool,
+    fitting: Mapping[str, str],
 ) -> None:
     name, topic = table.sink_connector_name, table.topic
     if name is None or topic is None:
@@ -124,6 +147,7 @@ def _ensure_sink(
         name=name,
         topic=topic,
         keeps_events_apart=keeps_events_apart,
+        fitting=fitting,
     )
     context.lease.check()
     if name in reports and reports[name].says_running and context.connect.config(name) == config:

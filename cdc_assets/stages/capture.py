@@ -180,6 +180,7 @@ def _with_definitions(
     has_converter: bool,
 ) -> tuple[CapturedTable, ...]:
     tables = []
+    product = pipeline.target.connection.kind
     for table in captured:
         mapping = pipeline.mapping(table.source_table)
         definition = definitions.get(mapping.source)
@@ -188,8 +189,7 @@ def _with_definitions(
             raise ConnectorError(
                 msg, hint="take it out of the pipeline's file, or make it again", table=table.source_table
             )
-        product = pipeline.target.connection.kind
-        tables.append(captured_table(definition, mapping, has_converter=has_converter, product=product))
+        tables.append(captured_table(definition, mapping, product=product, has_converter=has_converter))
     return tuple(tables)
 
 

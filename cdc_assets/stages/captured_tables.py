@@ -3,8 +3,9 @@
 Called by `stages/capture` and `plan`, so that what is planned is what is configured.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from cdc_assets.dialects.sqlserver_types import sqlserver_type
 from cdc_assets.dialects.type_registry import needs_text
 from cdc_assets.model.pipeline import Product
 from cdc_assets.model.table import TableDefinition, TableMapping
@@ -18,9 +19,9 @@ def offers_converter(plugins: Iterable[ConnectorPlugin]) -> bool:
 
 
 def captured_table(
-    definition: TableDefinition, mapping: TableMapping, *, has_converter: bool, product: Product
+    definition: TableDefinition, mapping: TableMapping, *, product: Product, has_converter: bool
 ) -> CapturedTable:
-    """Compose it from what the source's catalog says of the table now; `product`: what the target is."""
+    """Compose it from what the source's catalog says of the table now, for a target of that product."""
     key = definition.key(mapping)
     return CapturedTable(
         name=mapping.source,
@@ -33,3 +34,15 @@ def captured_table(
             if has_converter and needs_text(column, is_key=column.name in key, product=product)
         ),
     )
+
+
+def fitting_numbers(definition: TableDefinition, mapping: TableMapping, *, product: Product) -> Mapping[str, str]:
+    """Return the columns of a source table that the sink has to make numbers of, and of what kind; else none."""
+    if product == "postgres":
+        return {}
+    key = definition.key(mapping)
+    found = {
+        column.name: sqlserver_type(column.type, is_key=column.name in key).fit
+        for column in definition.copied_columns(mapping)
+    }
+    return {name: kind for name, kind in found.items() if kind is not None}

@@ -88,7 +88,8 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
                 what = f"{what}, which cannot be carried exactly: {fact.verdict.reason}"
                 findings.fail(_CHECK, what, fact.verdict.remedy, table=table, column=column)
             case Verdict.EXACT_IF_VALUES if fact.name in accepted:
-                what = f"{what}: {fact.verdict.inexact_values} arrive as something else, which the file accepts"
+                fate = "stop the load or the sink" if fact.verdict.stops_sink else "arrive as something else"
+                what = f"{what}: {fact.verdict.inexact_values} {fate}, which the file accepts"
                 findings.warn(
                     _CHECK,
                     what,
@@ -98,10 +99,7 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
                 )
             case Verdict.EXACT_IF_VALUES if fact.inexact_rows:
                 rows = "1 row holds one" if fact.inexact_rows == 1 else f"{fact.inexact_rows} rows hold one"
-                what = (
-                    f"{what}: {fact.verdict.inexact_values} would arrive as something else, and {rows} "
-                    f"({_cost(fact, source)})"
-                )
+                what = f"{what}: {fact.verdict.inexact_values} {_fate(fact)}, and {rows} ({_cost(fact, source)})"
                 findings.fail(_CHECK, what, fact.verdict.remedy, table=table, column=column)
             case Verdict.EXACT_IF_VALUES:
                 only_now.append(fact)
@@ -112,18 +110,22 @@ def check_types(pipeline: Pipeline, source: SourceFacts, findings: Findings) -> 
 
 def _warn_of_later_values(facts: list[ColumnFact], source: SourceFacts, findings: Findings) -> None:
     """Tell once for all columns: a warning a column would hide the others."""
-    by_values: dict[tuple[str, bool], list[ColumnFact]] = {}
+    by_values: dict[tuple[str, str, bool], list[ColumnFact]] = {}
     for fact in facts:
-        by_values.setdefault((fact.verdict.inexact_values, fact.is_counted), []).append(fact)
-    for (values, is_counted), found in by_values.items():
+        by_values.setdefault((fact.verdict.inexact_values, _fate(fact), fact.is_counted), []).append(fact)
+    for (values, fate, is_counted), found in by_values.items():
         names = ", ".join(fact.name for fact in found)
         costs = "; ".join(dict.fromkeys(_cost(fact, source) for fact in found))
         now = f"no row holds one now in {names} ({costs})" if is_counted else f"rows were not looked at in {names}"
         findings.warn(
             _CHECK,
-            f"{values} would arrive as something else; {now}",
+            f"{values} {fate}; {now}",
             _keep_out(found),
         )
+
+
+def _fate(fact: ColumnFact) -> str:
+    return "would stop the table's sink" if fact.verdict.stops_sink else "would arrive as something else"
 
 
 def _keep_out(facts: list[ColumnFact]) -> str:

@@ -8,9 +8,13 @@ import psycopg
 import pytest
 from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 
+from cdc_assets.adapters.kafka_connect import KafkaConnect
+from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.dialects.type_registry import Verdict
 from cdc_assets.model.pipeline import Mode, Pipeline
 from cdc_assets.model.preflight import CheckStatus
+from cdc_assets.stages.preflight import Neighbours, preflight
 from cdc_assets.stages.preflight.facts import ColumnFact, SourceFacts
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.type_checks import check_types
@@ -19,6 +23,7 @@ from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.integration.types import zoo
 from cdc_assets_tests.integration.types.equality import assert_nothing_inexact, judged_columns, wait_until_equal
 from cdc_assets_tests.integration.types.plain_connect import PlainConnect
+from cdc_assets_tests.services.servers import PASSWORD
 
 _WITH_A_QUERY = {"tsvector"}
 
@@ -51,6 +56,34 @@ def test_without_the_converter_they_arrive_as_the_page_says(stream_bench: Stream
     arrived = waiting(lambda: bench.target("SELECT number::text, list::text, at::text FROM dbo.later"))
 
     assert arrived == [("0", "{NULL,NULL}", "07:00:00+00")]
+
+
+def test_check_sees_whether_the_cluster_has_the_converter(stream_bench: StreamBench) -> None:
+    bench = stream_bench
+    bench.source("CREATE TABLE later (id int PRIMARY KEY, words tsquery, number float8)")
+    bench.source("INSERT INTO later VALUES (1, 'a', 'NaN')")
+    pipeline = bench.pipeline("later")
+
+    assert _refused(bench, pipeline, bench.connect) == {}
+    refused = _refused(bench, pipeline, PlainConnect(bench.connect_url))
+
+    assert refused.keys() == {"words", "number"}
+    assert all("give Kafka Connect the converter" in fix for fix in refused.values())
+
+
+def _refused(bench: StreamBench, pipeline: Pipeline, connect: KafkaConnect) -> dict[str | None, str]:
+    """The columns that the preflight refuses, with what it advises."""
+    neighbours = Neighbours(
+        source=lambda: PostgresSource(
+            pipeline.source, password=PASSWORD, pipeline=pipeline.name, epoch=0, clock=SystemClock()
+        ),
+        target=lambda: PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=0),
+        connect=connect,
+        secrets=bench.secrets,
+        is_connect_configured=True,
+    )
+    checks = preflight(pipeline, neighbours, others=(), record=None)
+    return {check.column: check.fix for check in checks if check.name == "column_type" and check.fix}
 
 
 def test_the_printed_constraint_keeps_them_out_and_nothing_else(

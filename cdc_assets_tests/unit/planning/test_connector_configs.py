@@ -162,6 +162,22 @@ def _sink(name: str, *, unique: bool = False, **changes: object) -> dict[str, st
     )
 
 
+def test_the_sink_is_told_of_what_numbers_its_target_holds() -> None:
+    pipeline = _pipeline(TableName("public", "t"))
+    config = sink_config(
+        pipeline.tables[0],
+        pipeline.target,
+        CREDENTIALS,
+        name="s",
+        topic="t",
+        keeps_events_apart=False,
+        fitting={"f": "float", "a,b:c %": "decimal:10:2"},
+    )
+    assert config["transforms.fit.columns"] == "f:float,a%2Cb%3Ac%20%25:decimal:10:2"
+    assert config[f"transforms.{config['transforms']}.type"] == "cdcassets.connect.FittingNumbers"
+    assert "transforms" not in _sink("t")
+
+
 def test_a_gap_in_a_topic_fails_instead_of_being_skipped() -> None:
     config = _sink("t")
     assert config["consumer.override.auto.offset.reset"] == "none"

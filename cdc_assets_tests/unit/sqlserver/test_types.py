@@ -1,10 +1,12 @@
 """Every PostgreSQL type has its answer for SQL Server: the type, how it is read, and what is refused."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
 from cdc_assets.adapters.sqlserver.arrow import arrow_type
-from cdc_assets.dialects.sqlserver_types import index_bytes
+from cdc_assets.dialects.sqlserver_types import index_bytes, sqlserver_type
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge, needs_text
 from cdc_assets.dialects.type_rules import BUILT_IN
 from cdc_assets.model.table import ColumnDefinition, ColumnType
@@ -148,10 +150,51 @@ def test_what_may_be_indexed() -> None:
     assert index_bytes("varbinary(max)") is None
 
 
-@pytest.mark.parametrize(("base", "expected"), [("_int4", True), ("timetz", True), ("float8", False), ("date", False)])
-def test_the_converter_sends_as_text_what_is_text_there(base: str, *, expected: bool) -> None:
-    column = ColumnDefinition("c", ColumnType(base, "pg_catalog", base, base, "pg_catalog", "b"), nullable=True)
+@pytest.mark.parametrize(
+    ("base", "formatted", "verdict", "fit"),
+    [
+        ("_int4", "integer[]", Verdict.EXACT, None),
+        ("timetz", "timetz", Verdict.EXACT, None),
+        ("varbit", "bit varying(5)", Verdict.EXACT, None),
+        ("tsquery", "tsquery", Verdict.EXACT, None),
+        ("tsvector", "tsvector", Verdict.EXACT, None),
+        ("float8", "double precision", Verdict.EXACT_IF_VALUES, "float"),
+        ("float4", "real", Verdict.EXACT_IF_VALUES, "real"),
+        ("numeric", "numeric(12,4)", Verdict.EXACT_IF_VALUES, "decimal:12:4"),
+        ("numeric", "numeric", Verdict.EXACT_IF_VALUES, "decimal:38:10"),
+        ("date", "date", Verdict.EXACT_IF_VALUES, None),
+        ("timestamptz", "timestamptz", Verdict.EXACT_IF_VALUES, None),
+        ("point", "point", Verdict.REFUSED, None),
+        ("_timestamptz", "timestamptz[]", Verdict.REFUSED, None),
+        ("tstzmultirange", "tstzmultirange", Verdict.REFUSED, None),
+        ("_money", "money[]", Verdict.REFUSED, None),
+    ],
+)
+def test_what_the_converter_sends_as_text(base: str, formatted: str, verdict: Verdict, fit: str | None) -> None:
+    kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
+    column = ColumnDefinition("c", kind, nullable=True)
 
-    assert needs_text(column, is_key=False, product="sqlserver") is expected
-    carried = judge(column, target_schema="dbo", product="sqlserver").verdict
-    assert carried is (Verdict.EXACT if expected else Verdict.EXACT_IF_VALUES)
+    assert needs_text(column, is_key=False, product="sqlserver")
+    assert judge(column, target_schema="dbo", product="sqlserver").verdict is verdict
+    assert sqlserver_type(kind, is_key=False).fit == fit
+
+
+@pytest.mark.parametrize("base", ["int4", "bool", "uuid", "text", "jsonb", "bytea", "money", "interval", "tstzrange"])
+def test_what_travels_as_it_is(base: str) -> None:
+    kind = ColumnType(base, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=base)
+
+    assert not needs_text(ColumnDefinition("c", kind, nullable=True), is_key=False, product="sqlserver")
+    assert sqlserver_type(kind, is_key=False).fit is None
+
+
+@pytest.mark.parametrize(
+    ("base", "formatted"), [("timestamptz", "timestamptz"), ("date", "date"), ("float8", "float8"), ("_int4", "_int4")]
+)
+def test_with_the_converter_more_values_arrive(base: str, formatted: str) -> None:
+    kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
+    column = ColumnDefinition("c", kind, nullable=True)
+
+    loaded = judge(column, target_schema="dbo", product="sqlserver", captured=False)
+    captured = judge(column, target_schema="dbo", product="sqlserver")
+    assert captured == replace(loaded, stops_sink=captured.verdict is Verdict.EXACT_IF_VALUES)
+    assert "converter" in judge(column, target_schema="dbo", product="sqlserver", has_converter=False).remedy

@@ -45,10 +45,7 @@ public class ExactText implements CustomConverter<SchemaBuilder, RelationalColum
             .appendValue(ChronoField.YEAR_OF_ERA, 4, 10, SignStyle.NEVER)
             .appendPattern("-MM-dd")
             .toFormatter(Locale.ROOT);
-    private static final DateTimeFormatter TIMESTAMP = new DateTimeFormatterBuilder()
-            .append(DATE)
-            .appendPattern(" HH:mm:ss.SSSSSS")
-            .toFormatter(Locale.ROOT);
+    private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("HH:mm:ss.SSSSSS", Locale.ROOT);
 
     private final Set<String> columns = new HashSet<>();
 
@@ -107,7 +104,7 @@ public class ExactText implements CustomConverter<SchemaBuilder, RelationalColum
                 return "-infinity";
             }
             LocalDateTime time = LocalDateTime.ofInstant(instant, ZoneOffset.UTC);
-            return TIMESTAMP.format(time) + era(time.getYear());
+            return time(time) + era(time.getYear());
         }
         if (value instanceof OffsetDateTime time) {
             return text(time);
@@ -133,7 +130,13 @@ public class ExactText implements CustomConverter<SchemaBuilder, RelationalColum
             return "-infinity";
         }
         OffsetDateTime utc = time.withOffsetSameInstant(ZoneOffset.UTC);
-        return TIMESTAMP.format(utc) + "+00" + era(utc.getYear());
+        return time(utc.toLocalDateTime()) + "+00:00" + era(utc.getYear());
+    }
+
+    /** With a T where ISO 8601 knows the year: SQL Server reads that one form whatever its language is. */
+    private static String time(LocalDateTime time) {
+        boolean isInIso = time.getYear() >= 1 && time.getYear() <= 9999;
+        return DATE.format(time) + (isInIso ? 'T' : ' ') + TIME.format(time);
     }
 
     private static String era(int year) {
