@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cdc_assets.adapters.sqlserver.session import Row, rows
-from cdc_assets.dialects.sqlserver import KEY_COLLATION
+from cdc_assets.dialects.sqlserver import KEY_COLLATION, quote_table
 from cdc_assets.model.table import (
     ColumnDefinition,
     ColumnType,
@@ -27,42 +27,41 @@ SELECT CONVERT(nvarchar(128), SERVERPROPERTY('ProductVersion')) AS version, SUSE
     CONVERT(nvarchar(128), DATABASEPROPERTYEX(DB_NAME(), 'Updateability')) AS updateability
 """
 _TABLES = """
-SELECT s.name AS [schema], o.name AS name, o.object_id AS id, RTRIM(o.type) AS type,
-    HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(o.name), 'OBJECT', 'SELECT') AS may_select,
-    HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(o.name), 'OBJECT', 'INSERT') AS may_insert,
-    HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(o.name), 'OBJECT', 'ALTER') AS may_alter
+SELECT o.name AS name, o.object_id AS id, RTRIM(o.type) AS type
 FROM sys.objects o JOIN sys.schemas s ON s.schema_id = o.schema_id
-WHERE s.name = :schema AND o.type IN ('U', 'V', 'SN', 'SO', 'P', 'FN', 'TF', 'IF')
+WHERE s.name = :schema AND o.name IN :names AND o.type IN ('U', 'V', 'SN', 'SO', 'P', 'FN', 'TF', 'IF')
+"""
+# By itself: beside the catalog it may be asked of every object there is.
+_RIGHTS = """
+SELECT HAS_PERMS_BY_NAME(:table, 'OBJECT', 'SELECT') AS may_select,
+    HAS_PERMS_BY_NAME(:table, 'OBJECT', 'INSERT') AS may_insert,
+    HAS_PERMS_BY_NAME(:table, 'OBJECT', 'ALTER') AS may_alter
 """
 _COLUMNS = """
 SELECT c.object_id AS id, c.name AS name, t.name AS type, c.max_length AS max_length, c.precision AS [precision],
     c.scale AS scale, c.is_nullable AS is_nullable, c.is_identity AS is_identity, c.is_computed AS is_computed,
     c.collation_name AS [collation], c.default_object_id AS default_id
-FROM sys.columns c JOIN sys.objects o ON o.object_id = c.object_id JOIN sys.schemas s ON s.schema_id = o.schema_id
-    JOIN sys.types t ON t.user_type_id = c.user_type_id
-WHERE s.name = :schema ORDER BY c.object_id, c.column_id
+FROM sys.columns c JOIN sys.types t ON t.user_type_id = c.user_type_id
+WHERE c.object_id IN :ids ORDER BY c.object_id, c.column_id
 """
 _INDEXES = """
 SELECT i.object_id AS id, i.name AS name, i.is_unique AS is_unique, i.is_primary_key AS is_primary_key,
     i.has_filter AS has_filter, c.name AS column_name
-FROM sys.indexes i JOIN sys.objects o ON o.object_id = i.object_id JOIN sys.schemas s ON s.schema_id = o.schema_id
-    JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
+FROM sys.indexes i JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
     JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
-WHERE s.name = :schema AND i.index_id > 0 ORDER BY i.object_id, i.index_id, k.key_ordinal
+WHERE i.object_id IN :ids AND i.index_id > 0 ORDER BY i.object_id, i.index_id, k.key_ordinal
 """
 _TRIGGERS = """
-SELECT t.parent_id AS id, t.name AS name FROM sys.triggers t JOIN sys.objects o ON o.object_id = t.parent_id
-    JOIN sys.schemas s ON s.schema_id = o.schema_id
-WHERE s.name = :schema AND t.is_disabled = 0
+SELECT t.parent_id AS id, t.name AS name FROM sys.triggers t WHERE t.parent_id IN :ids AND t.is_disabled = 0
 """
 _FOREIGN_KEYS = """
 SELECT f.parent_object_id AS id, f.referenced_object_id AS referenced, f.name AS name FROM sys.foreign_keys f
-    JOIN sys.objects o ON o.object_id = f.parent_object_id
-    JOIN sys.schemas s ON s.schema_id = o.schema_id
-WHERE s.name = :schema
+WHERE f.parent_object_id IN :ids OR f.referenced_object_id IN :ids
 """
 _KINDS = {"U": "r", "V": "v", "SO": "S"}
 _OTHER_KIND = "c"
+# A statement takes 2100 values, and one of these takes them twice.
+_AT_ONCE = 1000
 
 
 def read_server(connection: Connection) -> TargetServer:
@@ -85,16 +84,21 @@ def read_definitions(connection: Connection, tables: Sequence[TableName]) -> Map
     """The tables as the catalog has them; names are compared as PostgreSQL does, with their case."""
     found: dict[TableName, TableDefinition] = {}
     for schema in dict.fromkeys(table.schema for table in tables):
-        wanted = {table.name for table in tables if table.schema == schema}
-        found |= _read_schema(connection, schema, wanted)
+        wanted = [table.name for table in tables if table.schema == schema]
+        for begin in range(0, len(wanted), _AT_ONCE):
+            found |= _read_some(connection, schema, wanted[begin : begin + _AT_ONCE])
     return found
 
 
-def _read_schema(connection: Connection, schema: str, wanted: set[str]) -> dict[TableName, TableDefinition]:
-    values: dict[str, object] = {"schema": schema}
-    objects = [row for row in rows(connection, _TABLES, values) if row["name"] in wanted]
+def _read_some(connection: Connection, schema: str, wanted: Sequence[str]) -> dict[TableName, TableDefinition]:
+    named = rows(connection, _TABLES, {"schema": schema, "names": wanted})
+    # The server may compare names without their case.
+    objects = [row for row in named if row["name"] in wanted]
     if not objects:
         return {}
+    for row in objects:
+        row.update(rows(connection, _RIGHTS, {"table": quote_table(TableName(schema, row["name"]))})[0])
+    values: dict[str, object] = {"ids": [row["id"] for row in objects]}
     columns = _by_table(rows(connection, _COLUMNS, values))
     indexes = _by_table(rows(connection, _INDEXES, values))
     triggers = _by_table(rows(connection, _TRIGGERS, values))

@@ -12,7 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import BindParameter, Connection, Engine, bindparam, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -37,10 +37,15 @@ _AWAY_WORDS = (
     "Server rejected the connection",
     "Disconnect error",
     "TCP Provider",
+    # Only who waits with patience has a limit for it.
+    "Timeout expired",
+    "Query timeout expired",
     "closed connection",
 )
-_AWAY_STATES = ("08", "HYT01")
-_LOCKED = ("Lock request time out", "lock timeout", "canceling statement due to lock timeout")
+_AWAY_STATES = ("08", "HYT")
+# Whoever is chosen as the victim of a deadlock may do the same again.
+_DEADLOCKED = "deadlock victim"
+_LOCKED = (_DEADLOCKED, "Lock request time out", "lock timeout", "canceling statement due to lock timeout")
 _LOCK_SECONDS = 10
 
 
@@ -119,8 +124,8 @@ class SqlServerSessions:
 
     def error(self, error: BaseException, purpose: str, *, table: str | None = None) -> CdcAssetsError:
         """Return our error for a driver's."""
-        away = is_away(error)
-        reason = refusal(getattr(error, "ddbc_error", None) or str(error))
+        away = is_away(error) or _DEADLOCKED in str(error)
+        reason = refusal(_words(error))
         return (TargetAwayError if away else TargetError)(
             f"{self.where}: {purpose}: {reason}",
             hint=_LOGIN_HINT if away else "see what the server says; its own log tells more",
@@ -179,7 +184,17 @@ class SqlServerSessions:
 def is_away(error: BaseException) -> bool:
     """Whether the connection, not the command, failed."""
     state = error.args[0] if error.args and isinstance(error.args[0], str) else ""
+    if is_locked(error):
+        return False
     return state.startswith(_AWAY_STATES) or any(word in str(error) for word in _AWAY_WORDS)
+
+
+def _words(error: BaseException) -> str:
+    """What the server or driver said: mssql-python keeps it apart, pyodbc puts it behind the SQLSTATE."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    last = error.args[-1] if error.args else None
+    return str(getattr(error, "ddbc_error", None) or (last if isinstance(last, str) else error))
 
 
 def is_locked(error: BaseException) -> bool:
@@ -188,8 +203,11 @@ def is_locked(error: BaseException) -> bool:
 
 
 def rows(connection: Connection, query: str, values: dict[str, object] | None = None) -> list[Row]:
-    """Return the rows of a query; `:name` is a bound value, names in the text are quoted by the dialect."""
-    return [dict(row) for row in connection.execute(text(query), values or {}).mappings()]
+    """Return the rows of a query; `:name` is a bound value or, after IN, a list; names in the text are quoted."""
+    lists: list[BindParameter[object]] = [
+        bindparam(name, expanding=True) for name, value in (values or {}).items() if isinstance(value, list)
+    ]
+    return [dict(row) for row in connection.execute(text(query).bindparams(*lists), values or {}).mappings()]
 
 
 def run(connection: Connection, statement: str, values: dict[str, object] | None = None) -> None:

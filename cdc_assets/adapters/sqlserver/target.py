@@ -337,7 +337,10 @@ def _has_key(connection: Connection, table: TableName) -> bool:
 
 def _has_index(connection: Connection, change: AddIndex) -> bool:
     found = read_definitions(connection, [change.table]).get(change.table)
-    return found is not None and any(index.name == change.name for index in found.indexes)
+    # A source may have two indexes over the same columns: one serves.
+    return found is not None and any(
+        index.name == change.name or index.columns == change.columns for index in found.indexes
+    )
 
 
 def _drop_indexes(connection: Connection, table: TableName) -> list[str]:
