@@ -53,6 +53,7 @@ class LoadBench:
     lease_seconds: float = 600
     watch: Callable[[StageContext], StageContext] = lambda context: context
     deadline: timedelta = timedelta(seconds=30)
+    read_password: Callable[[], str] = lambda: PASSWORD
 
     def __post_init__(self) -> None:
         """Make the state tables."""
@@ -65,6 +66,20 @@ class LoadBench:
         """Close what is pooled."""
         self.store.close()
 
+    def target_endpoint(self) -> Endpoint:
+        """Where a pipeline's tables go."""
+        return endpoint(self.databases.target_url, "dbo")
+
+    def open_target(self, pipeline: Pipeline, epoch: int, patience_seconds: float | None = None) -> TargetDatabase:
+        """The adapter of the target's product."""
+        return PostgresTarget(
+            pipeline.target,
+            password=self.read_password(),
+            pipeline=pipeline.name,
+            epoch=epoch,
+            patience_seconds=patience_seconds,
+        )
+
     def pipeline(
         self,
         *tables: str | TableMapping,
@@ -74,12 +89,15 @@ class LoadBench:
         publication: str | None = None,
     ) -> Pipeline:
         """A pipeline over these tables from `public` to `dbo`."""
-        mappings = tuple(table if isinstance(table, TableMapping) else mapping(table) for table in tables)
+        schema = self.target_endpoint().schema
+        mappings = tuple(
+            table if isinstance(table, TableMapping) else mapping(table, schema=schema) for table in tables
+        )
         return Pipeline(
             name=self.name,
             mode=mode,
             source=endpoint(self.databases.source_url, "public"),
-            target=endpoint(self.databases.target_url, "dbo"),
+            target=self.target_endpoint(),
             tables=mappings,
             options=Options(**{"chunk_mb": chunk_mb, **(options or {})}),  # type: ignore[arg-type]  # a fraction of a MiB
             publication=publication,
@@ -115,10 +133,6 @@ class LoadBench:
                 waits=waits,
             )
             yield self.watch(context)
-
-    def open_target(self, pipeline: Pipeline, epoch: int) -> TargetDatabase:
-        """The target as that epoch of the pipeline sees it."""
-        return PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=epoch)
 
     def start(
         self, pipeline: Pipeline, *, progress: Callable[[LoadProgress], None] = lambda _: None
@@ -182,9 +196,9 @@ class LoadBench:
             return [str(row) for (row,) in session.execute(query)]
 
 
-def mapping(name: str, *, target: str | None = None, key: tuple[str, ...] = ()) -> TableMapping:
-    """A table of `public` that goes to `dbo`."""
-    return TableMapping(TableName("public", name), TableName("dbo", target or name), key)
+def mapping(name: str, *, target: str | None = None, key: tuple[str, ...] = (), schema: str = "dbo") -> TableMapping:
+    """A table of `public` that goes to `dbo`, or to another schema."""
+    return TableMapping(TableName("public", name), TableName(schema, target or name), key)
 
 
 def execute(url: str, statements: str) -> list[tuple[object, ...]]:

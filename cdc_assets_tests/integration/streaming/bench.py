@@ -12,7 +12,7 @@ from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets
 from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.adapters.kafka_connect import KafkaConnect
 from cdc_assets.adapters.pipeline_store import PostgresLooks
-from cdc_assets.adapters.postgres import PostgresSource, PostgresTarget
+from cdc_assets.adapters.postgres import PostgresSource
 from cdc_assets.adapters.system_clock import SystemClock
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.report import RemovalReport, Stage, SyncReport
@@ -59,7 +59,6 @@ class StreamBench(LoadBench):
     clock: ShiftedClock = field(default_factory=ShiftedClock)
     memory: HealthMemory = field(default_factory=HealthMemory)
     patience_seconds: float = 30
-    read_password: Callable[[], str] = lambda: PASSWORD
 
     def __post_init__(self) -> None:
         """Reach Connect and Kafka as the product does."""
@@ -94,7 +93,7 @@ class StreamBench(LoadBench):
                 pipeline=pipeline,
                 lease=lease,
                 source=self._source(pipeline, lease.epoch),
-                target=PostgresTarget(pipeline.target, password=PASSWORD, pipeline=pipeline.name, epoch=lease.epoch),
+                target=self.open_target(pipeline, lease.epoch),
                 connect=self.connect,
                 kafka=self.kafka,
                 clock=SystemClock(),
@@ -134,13 +133,7 @@ class StreamBench(LoadBench):
                     clock=SystemClock(),
                     patience_seconds=self.patience_seconds,
                 ),
-                target=lambda: PostgresTarget(
-                    pipeline.target,
-                    password=self.read_password(),
-                    pipeline=pipeline.name,
-                    epoch=0,
-                    patience_seconds=self.patience_seconds,
-                ),
+                target=lambda: self.open_target(pipeline, 0, self.patience_seconds),
                 connect=self.connect,
                 kafka=self.kafka,
                 secrets=self.secrets,
