@@ -45,9 +45,13 @@ def _fit_together(body: dict[str, Any]) -> None:
     if "name" in body:
         body["name"] = f"new_{next(_numbers)}"
     body["source"]["connection"] = body["target"]["connection"] = "app"
-    for number, table in enumerate(body["tables"]):
+    listed = body["tables"] if isinstance(body["tables"], list) else []  # or `all`
+    if listed:
+        body.pop("except", None)
+        body.pop("add_new_tables", None)
+    for number, table in enumerate(listed):
         if isinstance(table, str):
-            body["tables"][number] = f"{table[:60]}{number}"
+            listed[number] = f"{table[:60]}{number}"
             continue
         table["name"] = f"{table['name'][:60]}{number}"
         if table.get("target") is not None:
@@ -56,7 +60,7 @@ def _fit_together(body: dict[str, Any]) -> None:
             table["columns"]["exclude"] = [
                 each for each in table["columns"].get("exclude", []) if each not in (table.get("key") or ())
             ]
-    first = body["tables"][0]
+    first = listed[0] if listed else "orders"
     name = first if isinstance(first, str) else first["name"]
     if "accept_inexact" in body.get("options", {}):
         body["options"]["accept_inexact"] = [f"{name}.{each}" for each in body["options"]["accept_inexact"]]
