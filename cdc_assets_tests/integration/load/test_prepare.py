@@ -180,8 +180,8 @@ def test_a_loaded_table_that_somebody_made_anew_needs_a_resync(bench: LoadBench)
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ("id int PRIMARY KEY, at tsquery", "column at of public.t has type tsquery"),
-        ("id int PRIMARY KEY, many int[][]", "column many of public.t has type integer[]"),
+        ("id int PRIMARY KEY, at regclass", "column at of public.t has type regclass"),
+        ("id int PRIMARY KEY, many aclitem[]", "column many of public.t has type aclitem[]"),
         ("id int PRIMARY KEY, pair pair", "column pair of public.t has type public.pair"),
         ("id int PRIMARY KEY, moods mood[]", "column moods of public.t has type public.mood[]"),
         ("id int PRIMARY KEY, g int GENERATED ALWAYS AS (public.one()) STORED", "generated column g of public.t"),

@@ -34,7 +34,11 @@ def test_every_example_is_listed() -> None:
 def test_every_command_of_a_page_exists(page: Path) -> None:
     for verb, rest in _COMMAND.findall(page.read_text(encoding="utf-8")):
         assert verb in VERBS, f"{page.name}: ./cdc {verb}"
-        known = {name for option in load_verb(verb).params for name in option.opts} | {"--help", "-h"}
+        command = load_verb(verb)
+        if hasattr(command, "commands"):  # a group: the word that follows is the verb itself
+            assert rest.split()[0] in command.commands, f"{page.name}: ./cdc {verb}{rest}"
+            command = command.commands[rest.split()[0]]
+        known = {name for option in command.params for name in option.opts} | {"--help", "-h"}
         options = set(re.findall(r"(?<!\S)(--?[a-z][a-z-]*)", rest.partition("#")[0]))
         assert verb == "test" or options <= known, f"{page.name}: ./cdc {verb}{rest}"
 
