@@ -22,6 +22,8 @@ def test_target_tables_are_altered_dropped_and_made_anew(running_scene: Scene, n
     scene = running_scene
     with scene.writing() as writers:
         writers.wait_for(20)
+        # What is altered is told from how a look saw it before.
+        scene.wait_for_look()
         since = scene.now()
         scene.on_target(
             "ALTER TABLE dbo.orders ALTER paid TYPE int USING paid::int",

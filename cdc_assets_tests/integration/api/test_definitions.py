@@ -34,6 +34,23 @@ def test_a_made_pipeline_is_a_file_and_a_record(api: Api, file: Path) -> None:
     assert (again.status_code, again.json()["code"]) == (409, "DEFINITION_CONFLICT")
 
 
+def test_all_tables_of_a_schema_are_asked_for_by_a_word(api: Api, file: Path) -> None:
+    rule = {"tables": "all", "except": ["audit_log"], "add_new_tables": True}
+    made = _ask(api, "POST", "", {"name": "made", **CONTENT, **rule})
+    assert (made.status_code, made.json()["tables"]) == (201, [])
+    assert "tables: all" in file.read_text()
+    # Which tables that are is asked of the source, which is away: nothing is started on a guess.
+    started = _ask(api, "POST", "/made/start")
+    assert (started.status_code, started.json()["code"]) == (503, "SOURCE_UNAVAILABLE")
+    record = open_store(api.settings).find("made")
+    assert record is not None
+    assert record.intent is Intent.STOPPED
+    listed = _ask(api, "PUT", "/made", CONTENT)
+    assert [table["name"] for table in listed.json()["tables"]] == ["customers"]
+    refused = _ask(api, "PUT", "/made", {**CONTENT, "except": ["audit_log"]})
+    assert (refused.status_code, "`except` goes with `tables: all` only" in refused.json()["detail"]) == (422, True)
+
+
 def test_a_change_keeps_the_comments_beside_what_stays(api: Api, file: Path) -> None:
     file.write_text(
         "# who owns it\nmode: full_load_only  # for now\n"
