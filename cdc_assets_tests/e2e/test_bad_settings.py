@@ -62,6 +62,8 @@ _VARIABLES = (
     Variable("CDC_MAVEN_MIRROR", f"ftp://u:{_SECRET}@h", "must look like https://"),
     Variable("CDC_OFFLINE", "maybe", "should be 1 or 0"),
     Variable("CDC_FAST_START", "2", "should be 1 or 0"),
+    Variable("CDC_START_SECONDS", "soon", "should be a whole number"),
+    Variable("CDC_START_SECONDS", "0", "should be greater than 0"),
     Variable("CDC_LOG_FORMAT", "xml", "should be 'text' or 'json'"),
     Variable("CDC_HOME", "/etc/hostname", "/etc/hostname is a file: name a directory"),
     Variable("CDC_HOME", "/etc/hostname/below", "/etc/hostname is a file: name a directory"),
