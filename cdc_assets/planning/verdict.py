@@ -161,7 +161,7 @@ def _findings(facts: StreamFacts) -> list[Finding]:
     if not findings and not facts.is_paused and facts.standstill_seconds >= STANDSTILL_SECONDS:
         standstill = NotFlowingError(
             f"nothing has moved for {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
-            hint="see the logs of Kafka Connect and of both databases; a very large transaction takes long as well, and "
+            hint="see the logs of Kafka Connect and of both databases; a very large transaction takes long too, and "
             "workers of your own without offset.flush.interval.ms=1000 seem to",
         )
         findings.append(Finding(Level.FAILED, standstill))
