@@ -48,7 +48,7 @@ def test_identities_are_full_and_can_be_put_back(bench_each: LoadBench) -> None:
 
 def test_the_publication_sends_all_tables_of_the_file_through_the_root(bench_each: LoadBench) -> None:
     bench = bench_each
-    bench.source(_PARTITIONED + "CREATE TABLE refused (id int PRIMARY KEY, at xml[])")
+    bench.source(_PARTITIONED + "CREATE TABLE refused (id int PRIMARY KEY, at regclass)")
 
     bench.start(bench.pipeline("p", "refused"))
 

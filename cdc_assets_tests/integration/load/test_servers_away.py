@@ -9,7 +9,11 @@ from cdc_assets.model.status import FullLoadStatus
 from cdc_assets_tests.integration.load.bench import LoadBench, after_chunks
 from cdc_assets_tests.services.servers import Databases, Servers, make_databases
 
-_ROWS = "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 5000) g"
+# The servers of the tests commit lazily: without the first line a killed one has never heard of the table.
+_ROWS = """
+SET synchronous_commit = on;
+CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 5000) g
+"""
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_a_row_that_no_kafka_message_holds_is_found(site: Site) -> None:
 
 
 def test_nothing_is_changed_when_a_check_fails(site: Site) -> None:
-    site.make_table("id int PRIMARY KEY, p point")
+    site.make_table("id int PRIMARY KEY, p regclass")
     site.on_target(f'CREATE SCHEMA dbo AUTHORIZATION "{site.target_role}"')
     site.on_target("CREATE TABLE dbo.orders (id int); INSERT INTO dbo.orders VALUES (1)")
     site.options = Options(if_target_not_empty="replace")
