@@ -40,10 +40,10 @@ def test_it_runs_once_the_table_is_caught_up_past_the_position(
     goal, runs = look(None)
     assert not runs
     # The source connector delivers beyond the goal; the table's own sink is held.
-    wait_until(lambda: _delivered(module) >= _position(module, goal), what="the goal in Kafka", seconds=60)
+    wait_until(lambda: _delivered(module) >= _position(module, goal), what="the goal in Kafka", seconds=150)
     assert look(goal) == (goal, [])
     case.installation.cdc("resume", case.name, "-t", "orders")
-    (request,) = wait_until(lambda: look(goal)[1], what="a run asked for", seconds=60)
+    (request,) = wait_until(lambda: look(goal)[1], what="a run asked for", seconds=150)
     assert request.run_key == goal
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([module["orders_by_customer"]], instance=instance, tags=dict(request.tags))  # type: ignore[list-item]
