@@ -5,12 +5,14 @@ Executors must be started from the main thread: the kernel's parent-death signal
 
 import atexit
 import contextlib
+import os
 import shutil
 import signal
 import socket
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +29,8 @@ atexit.unregister(mirakuru.base.cleanup_subprocesses)
 JVM_TERMINATED = 143
 OUT_OF_MEMORY_KILL = 137
 LOG_LINES_SHOWN = 15
+_FIRST_FREE, _PARTS, _PORTS_A_PART = 20000, 200, 60
+_asked = count()
 
 
 class ServerProcess(Executor):
@@ -144,7 +148,16 @@ def privileges_prefix(death_signal: signal.Signals, as_user: tuple[int, int] | N
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now."""
+    """Return a loopback port that is free now, and that nobody else is likely to take before it is used.
+
+    Below those of outgoing connections (Linux: from 32768 on); each process looks in a part of its own, each call
+    further on. Several stacks that start side by side would else be given the same port some day.
+    """
+    part = _FIRST_FREE + os.getpid() % _PARTS * _PORTS_A_PART
+    ports = (part + next(_asked) % _PORTS_A_PART for _ in range(_PORTS_A_PART))
+    port = next((port for port in ports if is_port_free("127.0.0.1", port)), None)
+    if port is not None:
+        return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
