@@ -3,10 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
 from cdc_assets import wiring
-from cdc_assets.cli.rendering import print_json, terminal
+from cdc_assets.cli.rendering import print_answers, print_json, terminal
 
 FAILED = 1
 app = typer.Typer(help="Try the receivers of alerts: alert test.", no_args_is_help=True)
@@ -32,9 +31,6 @@ def try_channels(
     if as_json:
         print_json([{"channel": name, "delivered": why is None, "error": why} for name, why in answers.items()])
     else:
-        console = terminal()
-        for name, why in answers.items():
-            mark = ("ok  ", "green") if why is None else ("FAIL", "bold red")
-            console.print(Text.assemble(mark, f"  {name}: {why or 'the receiver took the message'}"), soft_wrap=True)
+        print_answers(terminal(), answers)
     if any(answers.values()):
         raise typer.Exit(FAILED)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cdc_assets.cli.follow import follow
-from cdc_assets.cli.rendering import print_json, terminal
+from cdc_assets.cli.rendering import print_json, say, terminal
 from cdc_assets.cli.stack import fetch_bar
 from cdc_assets.embedded.bench.load import bench_load
 from cdc_assets.embedded.bench.report import BenchReport, Sheet
@@ -136,9 +136,9 @@ def _show(report: BenchReport, *, as_json: bool) -> None:
         side = "at most" if aim.is_ceiling else "at least"
         mark = ("met   ", "green") if aim.is_met else ("MISSED", "bold red")
         line = Text.assemble(mark, f"  {aim.words}: {aim.measured:.2f}, aimed at {side} {aim.wanted:g}")
-        console.print(line, soft_wrap=True)
+        say(console, line, hanging=8)
     for note in report.notes:
-        console.print(Text(note), soft_wrap=True)
+        say(console, Text(note))
 
 
 def _print_sheet(console: Console, sheet: Sheet) -> None:

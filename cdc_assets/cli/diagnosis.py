@@ -3,11 +3,13 @@
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from cdc_assets import wiring
 from cdc_assets.cli.names import Name
-from cdc_assets.cli.rendering import print_json, terminal
+from cdc_assets.cli.rendering import print_json, say, terminal
+from cdc_assets.model.pipeline_document import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -24,12 +26,16 @@ def diagnose(
     report = wiring.diagnose(settings, name)
     if as_json:
         print_json(report)
-        return
-    console = terminal()
+    else:
+        print_report(terminal(), report)
+
+
+def print_report(console: Console, report: Json) -> None:
+    """Write each part of the report below its heading; a line that goes on is set in by two more columns."""
     for heading, content in report.items():
         console.print(Text(heading, style="bold"))
         for line in _lines(content, "  "):
-            console.print(Text(line), soft_wrap=True)
+            say(console, Text(line), hanging=len(line) - len(line.lstrip()) + 2)
 
 
 def _lines(content: object, indent: str) -> list[str]:

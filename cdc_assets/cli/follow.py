@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 from tenacity import Retrying, retry_if_result, stop_after_delay, stop_never, wait_fixed
 
 from cdc_assets import wiring
@@ -25,6 +27,7 @@ _TAKEN_UP_SECONDS = 30
 _RATE_WINDOW_SECONDS = 10
 _LINE_EVERY_SECONDS = 10
 _EVENT_PAGE = 500
+_BAR_COLUMNS = 40
 Show = Callable[[PipelineRecord], None]
 
 
@@ -134,23 +137,20 @@ def _nothing() -> Iterator[Show]:
     yield lambda _record: None
 
 
+def load_view(record: PipelineRecord, load: LoadProgress | None) -> RenderableType:
+    """Return what a terminal shows while a verb waits; each part on a line of its own, so that none is cut."""
+    status = Text(f"{record.name} {record.status}")
+    if load is None:
+        return Group(status, ProgressBar(total=None, pulse=True, width=_BAR_COLUMNS))
+    # An estimate of nothing is none; a bar of it would be full.
+    total = max(1, load.bytes_estimated)
+    return Group(status, ProgressBar(total, min(load.size_bytes, total), width=_BAR_COLUMNS), Text(str(load)))
+
+
 @contextmanager
 def _bar(console: Console, meter: LoadMeter) -> Iterator[Show]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[load]}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, load="")
-
-        def show(record: PipelineRecord) -> None:
-            load = meter.observe(record)
-            bar.update(
-                task,
-                description=f"{record.name} {record.status}",
-                load="" if load is None else str(load),
-                total=load.bytes_estimated if load else None,
-                completed=min(load.size_bytes, load.bytes_estimated) if load else 0,
-            )
-
-        yield show
+    with Live(console=console, transient=True) as live:
+        yield lambda record: live.update(load_view(record, meter.observe(record)))
 
 
 @contextmanager

@@ -16,10 +16,18 @@ def print_error(error: CdcAssetsError) -> None:
 
 def print_failure(message: str, fix: str) -> None:
     """Write what went wrong and the way out to the standard error output; one line each where it is no terminal."""
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-    typer.echo(in_width(f"error: {message}", width), err=True)
+    typer.echo(in_width(f"error: {message}", _width()), err=True)
     if fix:
-        typer.echo(in_width(f"fix: {fix}", width), err=True)
+        typer.echo(in_width(f"fix: {fix}", _width()), err=True)
+
+
+def print_note(sentence: str) -> None:
+    """Write what is worth knowing, and no error, to the standard error output."""
+    typer.echo(in_width(sentence, _width()), err=True)
+
+
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stderr.isatty() else None
 
 
 def in_width(sentence: str, width: int | None) -> str:

@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_result, wait_fixed
 from cdc_assets import wiring
 from cdc_assets.cli import rendering
 from cdc_assets.cli.follow import LoadMeter, follow, shown
-from cdc_assets.cli.messages import print_failure
+from cdc_assets.cli.messages import print_failure, print_note
 from cdc_assets.cli.names import Name, SomeName
 from cdc_assets.model.errors import DefinitionError, UnknownPipelineError
 from cdc_assets.model.pipeline import Definitions, InvalidDefinition, Pipeline
@@ -207,9 +207,7 @@ def follow_to_end(
             with shown(settings, rendering.terminal(), is_quiet=as_json) as show:
                 record = follow(settings, asked, is_done=is_done, show=show, timeout_seconds=timeout)
         except KeyboardInterrupt:
-            typer.echo(
-                f"{asked.name}: not waited for any longer; it goes on: ./cdc status {asked.name} --watch", err=True
-            )
+            print_note(f"{asked.name}: not waited for any longer; it goes on: ./cdc status {asked.name} --watch")
             raise typer.Exit(INTERRUPTED) from None
     if as_json:
         definition = wiring.load_definitions(settings).find(record.name)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import typer
 from rich.console import Console, Group, JustifyMethod, RenderableType
@@ -195,6 +195,13 @@ def _print_scripts(console: Console, checks: Sequence[PreflightCheck], places: d
         console.print()
 
 
+def print_answers(console: Console, answers: Mapping[str, str | None]) -> None:
+    """Write how each receiver took a message; the reason of each that did not."""
+    for name, why in answers.items():
+        mark = ("ok  ", "green") if why is None else ("FAIL", "bold red")
+        say(console, Text.assemble(mark, f"  {name}: {why or 'the receiver took the message'}"), hanging=6)
+
+
 def removal_json(report: RemovalReport) -> Json:
     """Return what a drop removed and left."""
     return {"pipeline": report.pipeline, "removed": list(report.removed), "left": list(report.left)}
@@ -203,9 +210,9 @@ def removal_json(report: RemovalReport) -> Json:
 def print_removal(console: Console, report: RemovalReport) -> None:
     """Write what a drop removed, and what it still found."""
     for each in report.removed:
-        console.print(Text(f"removed  {each}"), soft_wrap=True)
+        say(console, Text(f"removed  {each}"), hanging=9)
     for each in report.left:
-        console.print(Text(f"LEFT     {each}", style="bold red"), soft_wrap=True)
+        say(console, Text(f"LEFT     {each}", style="bold red"), hanging=9)
     if report.left:
         print_failure(f"{len(report.left)} things of pipeline {report.pipeline} are left", "run ./cdc drop again")
     else:
@@ -227,7 +234,7 @@ def print_plan(console: Console, plan: StartPlan) -> None:
     console.print(table)
     for each in plan.tables:
         if each.refused:
-            console.print(Text(f"refused: {each.source_table}: {each.refused}", style="bold red"), soft_wrap=True)
+            say(console, Text(f"refused: {each.source_table}: {each.refused}", style="bold red"), hanging=9)
     if plan.ddl:
         console.print(Text("\nIn the target:", style="bold"))
         for statement in plan.ddl:

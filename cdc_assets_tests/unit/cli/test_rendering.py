@@ -7,10 +7,22 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from cdc_assets.cli.rendering import print_checks, print_plan, status_detail, status_table
+from cdc_assets.cli.diagnosis import print_report
+from cdc_assets.cli.follow import load_view
+from cdc_assets.cli.rendering import (
+    print_answers,
+    print_checks,
+    print_plan,
+    print_removal,
+    status_detail,
+    status_table,
+)
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.preflight import CheckStatus, PreflightCheck
+from cdc_assets.model.report import LoadProgress, RemovalReport
+from cdc_assets.model.status import PipelineStatus
 from cdc_assets.planning.start_plan import PlannedTable, StartPlan
+from cdc_assets_tests.services.records import pipeline_row
 
 WIDTH = 80
 LONG = "p" + "_long" * 7 + "_name"
@@ -96,6 +108,42 @@ def test_a_plan(terminal: Console) -> None:
     assert "trigger" in text
 
 
+def test_a_refused_table_of_a_plan(terminal: Console) -> None:
+    table = PlannedTable(TABLE, TABLE, 1, 1, (), refused=PIPELINE["last_error"])
+    print_plan(terminal, StartPlan("sales", Mode.FULL_LOAD_ONLY, "app:shop.public", "dw:dw.dbo", (table,), (), {}))
+    assert "doesnotanswer" in letters(shown(terminal))
+
+
+def test_what_was_removed_and_what_is_left(terminal: Console) -> None:
+    slot, topic = f"replication slot cdc_{LONG} in database {LONG}", f"topic cdc.{LONG}.1.5f0c1c.public.{TABLE}"
+    print_removal(terminal, RemovalReport(LONG, removed=(slot,), left=(topic,)))
+    text = letters(shown(terminal))
+    assert letters([slot]) in text
+    assert letters([topic]) in text
+
+
+def test_a_diagnosis(terminal: Console) -> None:
+    cause = "the cause of it " * 10
+    report = {
+        "pipeline": PIPELINE,
+        "platform": {"kafka_connect": PIPELINE["last_error"]},
+        "slots": None,
+        "connectors": {f"cdc_{LONG}_sink_{TABLE}": {"state": "FAILED", "tasks": [f"0 FAILED on {LONG}:8083"]}},
+        "events": [{"id": 17, "at": "2026-01-31T08:00:05+00:00", "field": "cdc_status", "cause": cause}],
+    }
+    print_report(terminal, report)
+    lines = shown(terminal)
+    assert letters([cause]) in letters(lines)
+    assert {"pipeline", "slots", "  none"} <= set(lines)
+
+
+def test_how_receivers_took_a_message(terminal: Console) -> None:
+    print_answers(terminal, {"ops": None, LONG: "the receiver did not take the message: " + "word " * 30})
+    text = letters(shown(terminal))
+    assert "okops:thereceivertookthemessage" in text
+    assert text.count("word") == 30
+
+
 def test_the_last_look_is_shown_with_when_it_was_and_what_is_not_an_error_yet(terminal: Console) -> None:
     finding = {
         "level": "DEGRADED",
@@ -112,3 +160,19 @@ def test_the_last_look_is_shown_with_when_it_was_and_what_is_not_an_error_yet(te
     assert "lastlook2026-11-24T12:00:01+00:00:FAILED" in text
     assert "nobodyreadsthereplicationslot.Fix:wait(afailurefrom2026-11-24T12:00:04+00:00on)" in text
     assert text.count("doesnotanswer") == 1, "what is the last error already is not said twice"
+
+
+def test_a_load_that_is_waited_for(terminal: Console) -> None:
+    load = LoadProgress(
+        rows=12_345_678_901,
+        size_bytes=1_234_567_000_000,
+        bytes_estimated=9_000_000_000_000,
+        bytes_per_second=25_300_000,
+        eta_seconds=306_937,
+        snapshot_age_seconds=48_797,
+    )
+    terminal.print(load_view(pipeline_row(name=LONG, status=PipelineStatus.STARTING), load))
+    text = letters(shown(terminal))
+    assert f"{LONG}STARTING" in text
+    assert "12,345,678,901rows,1,234,567.0MBat25.3MB/s,about306,937sleft;thesnapshotis48,797sold" in text
+    assert "\u2501" in text, "a bar"

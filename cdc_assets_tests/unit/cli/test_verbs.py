@@ -1,11 +1,15 @@
 """The command line as a whole: every verb is listed, documented, quick to come up, and fits 80 columns."""
 
+import os
+import pty
 import shutil
 import subprocess
 import sys
+import termios
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 import typer
@@ -14,7 +18,7 @@ from typer.main import get_group
 
 from cdc_assets import cli, wiring
 from cdc_assets.cli.messages import in_width
-from cdc_assets.cli.verbs import VERBS
+from cdc_assets.cli.verbs import VERBS, load
 from cdc_assets.settings import checkout, inherited_environment
 from cdc_assets_tests.unit.cli.cli_page import PAGE, page
 
@@ -32,6 +36,15 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
+
+
+def _every_verb() -> dict[str, Any]:
+    """Every verb with its command, those of groups by both words."""
+    found: dict[str, Any] = {}
+    for name in VERBS:
+        found[name] = load(name)
+        found |= {f"{name} {inner}": command for inner, command in getattr(found[name], "commands", {}).items()}
+    return found
 
 
 def test_the_page_of_verbs_is_current() -> None:
@@ -63,14 +76,44 @@ def test_every_operation_of_wiring_can_be_had() -> None:
         getattr(wiring, "nothing")  # noqa: B009  mypy knows that it is not there
 
 
-@pytest.mark.parametrize("name", ["", *VERBS, "alert test"])
+@pytest.mark.parametrize("name", ["", *_every_verb()])
 def test_help_fits_the_terminal_and_nothing_is_cut(name: str) -> None:
     shown = run(*name.split(), "--help")
     assert shown.returncode == 0, shown.stderr
     assert [line for line in shown.stdout.splitlines() if cell_len(line) > WIDTH] == []
     assert "…" not in shown.stdout
-    words = VERBS[name].summary if name in VERBS else "Copies PostgreSQL tables" if not name else "test message"
+    words = str(_every_verb()[name].help) if name else "Copies PostgreSQL tables"
     assert " ".join(words.split()[:3]) in shown.stdout
+
+
+def test_every_verb_that_prints_an_answer_prints_it_as_json_too() -> None:
+    # These tell how servers and tests do while they run; what a group would print, its verbs do.
+    without = {"demo", "up", "down", "test", "alert", "bench"}
+    found = {
+        name for name, command in _every_verb().items() if not any("--json" in each.opts for each in command.params)
+    }
+    assert found == without
+
+
+def test_on_a_terminal_an_error_is_told_within_its_columns(tmp_path: Path) -> None:
+    name = "nowhere_" * 5
+    environment = {**inherited_environment(), "CDC_HOME": str(tmp_path)}
+    environment["CDC_DATABASE_URL"] = f"postgresql://cdc:hidden@127.0.0.1:9/{name}"
+    environment.pop("COLUMNS", None)
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, WIDTH))
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        command = [sys.executable, "-P", "-m", "cdc_assets.cli", "status", "sales"]
+        done = subprocess.run(
+            command, cwd=checkout(), env=environment, stdout=theirs, stderr=theirs, check=False, timeout=300
+        )
+        os.close(theirs)
+        lines = terminal.read(100_000).decode().splitlines()
+    assert done.returncode == 1
+    assert [line for line in lines if cell_len(line) > WIDTH] == []
+    assert lines[0].startswith("error: ")
+    assert any(line.startswith("fix: ") for line in lines)
+    assert len(lines) > 2, "broken, not cut"
 
 
 def test_a_sentence_is_broken_at_blanks_only() -> None:
