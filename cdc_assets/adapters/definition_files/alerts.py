@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from cdc_assets.adapters.definition_files.complaints import complaints
+from cdc_assets.adapters.definition_files.connection_schema import SecretEntry, StrictEntry
 from cdc_assets.adapters.definition_files.fields import CONNECTION_NAME, refused
-from cdc_assets.adapters.definition_files.schema import SecretEntry, StrictEntry
 from cdc_assets.adapters.definition_files.yaml_document import FileProblem, UnreadableFileError, read_document
 from cdc_assets.model.alert import AlertChannel, AlertKind, AlertRules
 from cdc_assets.model.errors import DefinitionError

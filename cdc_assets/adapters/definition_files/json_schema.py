@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from cdc_assets.adapters.definition_files.schema import ConnectionEntry, pipeline_schema
+from cdc_assets.adapters.definition_files.connection_schema import ConnectionEntry
+from cdc_assets.adapters.definition_files.pipeline_schema import pipeline_schema
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "docs" / "schema"
 

@@ -12,14 +12,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cdc_assets.adapters.definition_files.complaints import complaints
+from cdc_assets.adapters.definition_files.connection_schema import ConnectionEntry, SecretEntry
 from cdc_assets.adapters.definition_files.fields import CONNECTION_NAME, PIPELINE_NAME
-from cdc_assets.adapters.definition_files.schema import (
-    ConnectionEntry,
-    PipelineFile,
-    SecretEntry,
-    SourceEntry,
-    TargetEntry,
-)
+from cdc_assets.adapters.definition_files.pipeline_schema import PipelineFile, SourceEntry, TargetEntry
 from cdc_assets.adapters.definition_files.yaml_document import (
     FileProblem,
     UnreadableFileError,

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cdc_assets.adapters.definition_files.alerts import AlertsFile
-from cdc_assets.adapters.definition_files.schema import ConnectionEntry, PipelineFile
+from cdc_assets.adapters.definition_files.connection_schema import ConnectionEntry
+from cdc_assets.adapters.definition_files.pipeline_schema import PipelineFile
 from cdc_assets.settings import PREFIX, Settings
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "configuration.md"
