@@ -10,7 +10,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import plain, says, told
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 
 def test_select_is_revoked_on_the_source(running_scene: Scene, new_row: NewRow) -> None:

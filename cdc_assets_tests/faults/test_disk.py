@@ -6,7 +6,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import says, told
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 
 def test_the_disk_of_the_target_is_full(running_scene: Scene, new_row: NewRow) -> None:

@@ -15,7 +15,7 @@ from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import is_death
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 Stand = Callable[[], None]
 """Returns when the run stands at the point."""

@@ -10,7 +10,7 @@ from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import is_error
 from cdc_assets_tests.services.proxy import Proxy
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 _CUTS = {
     "connections are reset and refused": Proxy.refuse,

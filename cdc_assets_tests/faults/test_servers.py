@@ -12,7 +12,7 @@ from cdc_assets_tests.faults.scene import Scene, answers, kill, standing_still
 from cdc_assets_tests.faults.signs import is_error, told
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 _NEVER_USED = count(90_000_000, 1000)
 

@@ -7,7 +7,7 @@ from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import is_error, is_table_in
 from cdc_assets_tests.services.installation import wait_until
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 _ANEW = "the operator: ./cdc drop --drop-target, ./cdc start: everything is loaded again"
 

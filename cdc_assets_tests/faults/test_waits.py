@@ -9,7 +9,7 @@ from cdc_assets_tests.faults.matrix import NewRow
 from cdc_assets_tests.faults.scene import Scene
 from cdc_assets_tests.faults.signs import is_wait
 
-pytestmark = [pytest.mark.faults, pytest.mark.matrix]
+pytestmark = pytest.mark.faults
 
 
 def test_a_start_waits_for_others(scene: Scene, new_row: NewRow) -> None:
