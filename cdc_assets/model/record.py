@@ -21,8 +21,8 @@ class TableRecord:
     `captured_from_lsn`: from there every change of the table is in its topic. `load_lsn`: position of the snapshot its
     rows were read at. `start_offset`: first record of its topic that the sink has to apply. `original_identity`: the
     replica identities of its leaves before ours, `schema.leaf=d` joined by commas, read by `original_identities`.
-    `target_oid`: the target table as we made it. `loaded_at`: when its last load was verified, None while there is
-    none.
+    `target_oid`, `target_columns`: the target table as we made it, the columns with their types as the server writes
+    them. `loaded_at`: when its last load was verified, None while there is none.
     """
 
     source_table: str
@@ -44,6 +44,7 @@ class TableRecord:
     last_error_code: str | None
     updated_at: datetime
     loaded_at: datetime | None = None
+    target_columns: Mapping[str, str] | None = None
 
     @property
     def original_identities(self) -> Mapping[str, str]:

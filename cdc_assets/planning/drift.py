@@ -1,9 +1,9 @@
 """What is no longer as it was when the changes began to be captured: source, slot, source tables, target tables. Pure.
 
-A look compares with the baseline of the look before, which is kept in the state database. What drifted keeps its old
-baseline until it is recorded that its tables must be loaded anew, so that no finding is forgotten. Known gaps: a slot
-made anew just when the server's statistics began anew too (its crash) leaves no trace but its position; a type altered
-in the target between the end of a load and the first look after it is taken for the one that was made.
+A target table is compared with what is recorded of its making; the source with the baseline of the look before, which
+is kept in the state database. What drifted keeps its old baseline until it is recorded that its tables must be loaded
+anew, so that no finding is forgotten. Known gap: a slot made anew just when the server's statistics began anew too (its
+crash) leaves no trace but its position.
 """
 
 import json
@@ -16,10 +16,8 @@ from cdc_assets.model.errors import CdcAssetsError, SourceDriftError, TargetDrif
 from cdc_assets.model.record import TableRecord
 from cdc_assets.model.table import TableMapping
 from cdc_assets.model.watch import SlotCounters, SourceWatch, TargetWatch, WatchedTable
-from cdc_assets.planning.slot_check import RELOAD_FIX, SlotCheck, SlotVerdict
+from cdc_assets.planning.slot_check import RELOAD_FIX, RELOAD_TABLE_FIX, SlotCheck, SlotVerdict
 from cdc_assets.planning.target_types import may_alter_values
-
-_RELOAD_TABLE = "the table has to be loaded again: ./cdc drop the pipeline and start it anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +44,12 @@ class TableBaseline:
 
 
 @dataclass(frozen=True, slots=True)
-class TargetBaseline:
-    """The columns of a target table with their types as they were when it was loaded; `load` as above."""
-
-    columns: Mapping[str, str]
-    load: str
-
-
-@dataclass(frozen=True, slots=True)
 class Baseline:
     """What the next look compares with; `system` is the server's identifier and timeline."""
 
     system: tuple[int, int] | None = None
     counters: SlotCounters | None = None
     tables: Mapping[str, TableBaseline] = field(default_factory=dict)
-    targets: Mapping[str, TargetBaseline] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """As text."""
@@ -70,7 +59,6 @@ class Baseline:
                 "system": self.system,
                 "counters": None if counters is None else [counters.since, counters.transactions, counters.size_bytes],
                 "tables": {name: [t.oid, t.sent_as, t.leaves, t.load] for name, t in self.tables.items()},
-                "targets": {name: [t.columns, t.load] for name, t in self.targets.items()},
             }
         )
 
@@ -85,9 +73,6 @@ class Baseline:
             tables={
                 name: TableBaseline(int(oid), str(sent_as), tuple(leaves), str(load))
                 for name, (oid, sent_as, leaves, load) in stored["tables"].items()
-            },
-            targets={
-                name: TargetBaseline(dict(columns), str(load)) for name, (columns, load) in stored["targets"].items()
             },
         )
 
@@ -140,13 +125,11 @@ def source_drifts(before: Baseline, now: SourceWatch, tables: Sequence[WatchedMa
     return tuple(found)
 
 
-def target_drifts(
-    before: Baseline, now: TargetWatch, tables: Sequence[WatchedMapping], *, pipeline_id: UUID
-) -> tuple[Drift, ...]:
+def target_drifts(now: TargetWatch, tables: Sequence[WatchedMapping], *, pipeline_id: UUID) -> tuple[Drift, ...]:
     """Return what is wrong with the target tables, at most one finding a table."""
     found = []
     for table in tables:
-        drift = _target_drift(table, now, pipeline_id) or _column_drift(table, before.targets.get(table.name), now)
+        drift = _target_drift(table, now, pipeline_id) or _column_drift(table, now)
         if drift is not None:
             found.append(drift)
     return tuple(found)
@@ -166,29 +149,6 @@ def next_baseline(
     if tables and (check.verdict is SlotVerdict.REMADE or now.slot is None):
         return replace(before, tables=baselines | kept)
     return replace(before, system=(now.system_identifier, now.timeline), counters=now.counters, tables=baselines | kept)
-
-
-def next_targets(
-    before: Baseline, now: TargetWatch, tables: Sequence[WatchedMapping], drifts: Sequence[Drift]
-) -> Baseline:
-    """What the next look compares with: the columns that were there after the load, in their present types.
-
-    Those of a table that drifted as they were.
-    """
-    drifted = {drift.table for drift in drifts if drift.needs_load}
-    targets = {}
-    for table in tables:
-        then, columns = before.targets.get(table.name), now.columns.get(table.mapping.target)
-        if table.name in drifted or columns is None:
-            kept = then
-        elif then is None or then.load != _load(table):
-            kept = TargetBaseline(dict(columns), _load(table))
-        else:
-            # A column that somebody added is theirs, to take away again as well.
-            kept = TargetBaseline({name: columns[name] for name in then.columns if name in columns}, then.load)
-        if kept is not None:
-            targets[table.name] = kept
-    return replace(before, targets=targets)
 
 
 def _source_drift(table: WatchedMapping, then: TableBaseline | None, now: WatchedTable | None) -> Drift | None:
@@ -245,26 +205,26 @@ def _target_drift(table: WatchedMapping, now: TargetWatch, pipeline_id: UUID) ->
     elif owner is not None and owner != pipeline_id:
         what = f"target table {target} of {table.name} belongs to another pipeline in the target's bookkeeping"
     if what is not None:
-        return Drift(table.name, TargetNotOursError(what, hint=_RELOAD_TABLE, table=table.name), needs_load=True)
+        return Drift(table.name, TargetNotOursError(what, hint=RELOAD_TABLE_FIX, table=table.name), needs_load=True)
     if owner is None:
         # No row is missing for that; but nothing keeps another pipeline from taking the table.
         error = TargetNotOursError(
             f"the target's bookkeeping (cdc_assets_state) has no row for {target} any more: nothing keeps another "
             "pipeline from taking the table",
-            hint="./cdc drop the pipeline and start it anew when it suits you; changes go on arriving",
+            hint="./cdc drop the pipeline with --drop-target and start it when it suits you; changes go on arriving",
             table=table.name,
         )
         return Drift(table.name, error, needs_load=False)
     return None
 
 
-def _column_drift(table: WatchedMapping, then: TargetBaseline | None, now: TargetWatch) -> Drift | None:
+def _column_drift(table: WatchedMapping, now: TargetWatch) -> Drift | None:
     """Whether values that are in the target, or come, may have become others without a word."""
-    target = table.mapping.target
+    target, made = table.mapping.target, table.record.target_columns
     columns = now.columns.get(target)
-    if then is None or columns is None or then.load != _load(table):
+    if made is None or columns is None:
         return None
-    for name, was in then.columns.items():
+    for name, was in made.items():
         if name not in columns:
             what = f"column {name} of target table {target} was dropped or renamed by someone: its values are gone"
         elif may_alter_values(was, columns[name]):
@@ -274,13 +234,13 @@ def _column_drift(table: WatchedMapping, then: TargetBaseline | None, now: Targe
             )
         else:
             continue
-        hint = f"give the column its type {was} back; {_RELOAD_TABLE}"
+        hint = f"give the column its type {was} back; {RELOAD_TABLE_FIX}"
         return Drift(table.name, TargetDriftError(what, hint=hint, table=table.name), needs_load=True)
     return None
 
 
 def _lost(table: WatchedMapping, what: str) -> Drift:
-    return Drift(table.name, SourceDriftError(what, hint=_RELOAD_TABLE, table=table.name), needs_load=True)
+    return Drift(table.name, SourceDriftError(what, hint=RELOAD_TABLE_FIX, table=table.name), needs_load=True)
 
 
 def _baseline(table: WatchedMapping, now: WatchedTable) -> TableBaseline:

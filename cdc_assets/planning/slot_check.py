@@ -11,7 +11,10 @@ from cdc_assets.model.errors import SlotError
 from cdc_assets.model.position import Lsn, SlotPosition
 
 PLUGIN = "pgoutput"
-RELOAD_FIX = "its tables have to be loaded again: ./cdc drop the pipeline and start it anew"
+# Left in the target, the rows would keep the new load from its tables.
+_AGAIN = "./cdc drop the pipeline with --drop-target, then start it"
+RELOAD_FIX = f"its tables have to be loaded again: {_AGAIN}"
+RELOAD_TABLE_FIX = f"the table has to be loaded again: {_AGAIN}"
 
 
 class SlotVerdict(StrEnum):
@@ -69,7 +72,7 @@ def check_slot(
             SlotVerdict.FOREIGN,
             f"replication slot {name} belongs to database {slot.database} and plugin {slot.plugin}, "
             f"not to {database} and {PLUGIN}",
-            "find out who made it; drop it or ./cdc drop the pipeline and start it anew",
+            f"find out who made it; drop it or {_AGAIN}",
         )
     if slot.wal_status == "lost":
         return SlotCheck(

@@ -88,8 +88,8 @@ class Lease(Protocol):
     def set_original_identity(self, table: str, identities: Mapping[str, str]) -> None:
         """Record the replica identities to put back on `drop`; a leaf that is recorded keeps what is recorded."""
 
-    def set_target_oid(self, table: str, oid: int) -> None:
-        """Record the target table as we made it."""
+    def set_target(self, table: str, oid: int, columns: Mapping[str, str]) -> None:
+        """Record the target table as we made it: its columns with their types."""
 
     def fail_table(self, table: str, state: TableState, error: CdcAssetsError) -> None:
         """Change a table's state to a state of trouble, with the error's sentence and code."""

@@ -17,7 +17,7 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.planning.names import PipelineNames
-from cdc_assets.planning.slot_check import SlotVerdict, check_slot
+from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX, SlotVerdict, check_slot
 from cdc_assets.ports.source import LoadSnapshot, Publication
 from cdc_assets.stages.context import StageContext
 
@@ -142,7 +142,7 @@ def _require_published(context: StageContext, names: PipelineNames, publication:
             error = SourceDriftError(
                 f"source table {source} was taken out of publication {names.publication}, or dropped and made anew: "
                 "changes since then are lost",
-                hint="the table has to be loaded again: ./cdc drop the pipeline and start it anew",
+                hint=RELOAD_TABLE_FIX,
                 table=table,
             )
             context.log(f"Table {table}: {error}")

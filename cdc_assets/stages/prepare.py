@@ -20,6 +20,8 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import TableDefinition, TableMapping, TableName
+from cdc_assets.model.watch import TargetWatch
+from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX
 from cdc_assets.planning.table_changes import CreateSchema, CreateTable, DropTable, TableChange, TakeUpTable
 from cdc_assets.planning.target_plan import WantedTable, changes_after_load, check_existing, plan_table_changes
 from cdc_assets.ports.source import SourceDatabase
@@ -184,8 +186,10 @@ def _carry_out(context: StageContext, plan: TargetPlan, tables: Sequence[str]) -
             outcomes |= {table: TableOutcome(error=error) for table in refused}
             remaining = [table for table in remaining if table not in refused]
             continue
+        made = context.target.watch(context.pipeline.target.schema, [plan.wanted[table].table for table in remaining])
         for table in remaining:
-            _record_prepared(context, table, oids.get(plan.wanted[table].table, plan.oids.get(table)))
+            wanted = plan.wanted[table]
+            _record_prepared(context, table, oids.get(wanted.table, plan.oids.get(table)), _columns(wanted, made))
             outcomes[table] = _ready(context, plan, table)
         break
     return outcomes
@@ -228,10 +232,16 @@ def _apply(context: StageContext, plan: TargetPlan, tables: Sequence[str]) -> Ma
     )
 
 
-def _record_prepared(context: StageContext, table: str, oid: int | None) -> None:
+def _columns(wanted: WantedTable, made: TargetWatch) -> Mapping[str, str]:
+    """Return the columns that are ours with their types: what else somebody's table has is theirs."""
+    present = made.columns.get(wanted.table, {})
+    return {column.name: present[column.name] for column in wanted.columns if column.name in present}
+
+
+def _record_prepared(context: StageContext, table: str, oid: int | None, columns: Mapping[str, str]) -> None:
     recorded = context.lease.check().table(table)
-    if oid is not None and oid != recorded.target_oid:
-        context.lease.set_target_oid(table, oid)
+    if oid is not None and (oid != recorded.target_oid or recorded.target_columns is None):
+        context.lease.set_target(table, oid, columns)
     context.lease.set_table(table, TableState.PREPARED, cause="its target table is ready")
     if recorded.last_error is not None:
         context.lease.clear_table_error(table)
@@ -252,13 +262,13 @@ def _check_loaded(context: StageContext, tables: Sequence[str]) -> dict[str, Tab
         if recorded.state is TableState.RESYNC_REQUIRED:
             error = FullLoadError(
                 f"table {table} has to be loaded anew: {recorded.last_error or 'changes of it may be missing'}",
-                hint=f"./cdc resync {record.name} -t {table}",
+                hint=RELOAD_TABLE_FIX,
                 table=table,
             )
         elif found is None or found.oid != recorded.target_oid:
             error = TargetNotOursError(
                 f"target table {name} of {table} was dropped or made anew by someone",
-                hint=f"./cdc resync {record.name} -t {table}",
+                hint=RELOAD_TABLE_FIX,
                 table=table,
             )
             context.lease.fail_table(table, TableState.RESYNC_REQUIRED, error)

@@ -191,10 +191,10 @@ class PostgresLease:
             recorded = parse_identities(ledger.table(table)["original_identity"])
             ledger.set_table(table, original_identity=format_identities({**identities, **recorded}))
 
-    def set_target_oid(self, table: str, oid: int) -> None:
-        """Record the target table as we made it."""
+    def set_target(self, table: str, oid: int, columns: Mapping[str, str]) -> None:
+        """Record the target table as we made it: its columns with their types."""
         with self._changing() as ledger:
-            ledger.set_table(table, target_oid=oid)
+            ledger.set_table(table, target_oid=oid, target_columns=dict(columns))
 
     def fail_table(self, table: str, state: TableState, error: CdcAssetsError) -> None:
         """Change a table's state to a state of trouble, with the error's sentence and code."""

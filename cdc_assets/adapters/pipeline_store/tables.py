@@ -14,6 +14,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(schema="public")
 _Time = DateTime(timezone=True)
@@ -68,6 +69,7 @@ pipeline_tables = Table(
     Column("sink_connector_name", Text),
     Column("original_identity", Text),
     Column("target_oid", BigInteger),
+    Column("target_columns", JSONB),
     Column("last_error", Text),
     Column("last_error_code", Text),
     Column("updated_at", _Time, nullable=False),

@@ -9,6 +9,7 @@ from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import ColumnDefinition, TableMapping, TableName
 from cdc_assets.planning.connector_configs import unusable_target_names
+from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings
 from cdc_assets.stages.preflight.server_checks import check_pooler, check_session_limits, check_version
@@ -79,7 +80,7 @@ def _check_table(facts: PreflightFacts, target: TargetFacts, mapping: TableMappi
         if found is None or found.oid != recorded.target_oid:
             # The others may flow: the run records this table as RESYNC_REQUIRED.
             what = f"target table {mapping.target} was dropped or made anew by someone: {table} has to be loaded again"
-            findings.warn("target_table", what, f"./cdc resync {facts.pipeline.name} -t {table}", table=table)
+            findings.warn("target_table", what, RELOAD_TABLE_FIX, table=table)
 
 
 def _check_names(facts: PreflightFacts, findings: Findings) -> None:

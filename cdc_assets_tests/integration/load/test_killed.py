@@ -17,7 +17,7 @@ _POINTS = [
     ("lease.set_names after", 1),
     ("target.apply before", 1),
     ("target.apply after", 1),
-    ("lease.set_target_oid after", 1),
+    ("lease.set_target after", 1),
     ("lease.set_full_load after", 1),
     ("lease.set_original_identity after", 1),
     ("source.ensure_full_replica_identity after", 1),

@@ -64,7 +64,7 @@ _IN_ORDER: tuple[tuple[str, Step], ...] = (
     ("captured from", Step("set_captured_from", lambda lease: lease.set_captured_from(
         ["projects", "orders"], SLOT_LSN,
     ))),
-    ("target made", Step("set_target_oid", lambda lease: lease.set_target_oid("projects", 16384))),
+    ("target made", Step("set_target", lambda lease: lease.set_target("projects", 16384, {"id": "integer"}))),
     ("prepared", _table(TableState.PREPARED)),
     ("load begins", _full_load(FullLoadStatus.IN_PROGRESS)),
     ("load position", Step("set_load_position", lambda lease: lease.set_load_position(

@@ -7,7 +7,7 @@ from cdc_assets.model.last_look import LastLook, LookFinding
 from cdc_assets.model.pipeline_document import record_document
 from cdc_assets.model.status import Intent
 from cdc_assets.model.watch import SlotCounters
-from cdc_assets.planning.drift import Baseline, TableBaseline, TargetBaseline
+from cdc_assets.planning.drift import Baseline, TableBaseline
 from cdc_assets_tests.integration.state.steps import pipeline
 
 _AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -15,7 +15,6 @@ _BASELINE = Baseline(
     (1, 2),
     SlotCounters("s", 3, 4),
     {"a": TableBaseline(5, "x", (5, 6), "l")},
-    {"a": TargetBaseline({"id": "integer"}, "l")},
 )
 _LOOK = LastLook(
     _AT,

@@ -49,7 +49,7 @@ def test_two_processes_at_once_wait_for_each_other(empty_url: str) -> None:
         Retrying(retry=retry_if_not_result(bool), stop=stop_after_delay(30), wait=wait_fixed(0.05))(waiting)
         session.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
         assert [one.answer(), other.answer()] == [OK, OK]
-        assert session.execute("SELECT version_num FROM cdc_alembic_version").fetchall() == [("0004",)]
+        assert session.execute("SELECT version_num FROM cdc_alembic_version").fetchall() == [("0005",)]
 
 
 def test_again_changes_nothing(empty_url: str) -> None:
