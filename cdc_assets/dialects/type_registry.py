@@ -9,9 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from cdc_assets.dialects.postgres import quote, type_sql
+from cdc_assets.dialects.postgres import SYSTEM_SCHEMA, quote, type_sql
 from cdc_assets.dialects.sqlserver_types import key_collation, sqlserver_type
 from cdc_assets.dialects.type_rules import (
+    NAMED_BY_SCHEMA,
     NOT_IN_KEY,
     VARBIT_WITH_LENGTH,
     Exact,
@@ -119,6 +120,11 @@ def needs_text(column: ColumnDefinition, *, is_key: bool, product: Product = "po
     if is_key and not _may_be_key(column.type):
         return True
     return rules.text is not None and not isinstance(_stream_rule(column.type), Exact)
+
+
+def needs_type(column: ColumnDefinition) -> bool:
+    """Whether events have to name the column's type, so that the sink writes the value as one of it."""
+    return column.type.base_schema != SYSTEM_SCHEMA or column.type.base not in NAMED_BY_SCHEMA
 
 
 def _judge_for_sqlserver(column: ColumnDefinition, *, captured: bool, is_key: bool, has_converter: bool) -> TypeVerdict:

@@ -122,6 +122,14 @@ _STREAM: Mapping[str, Rule] = {
 VARBIT_WITH_LENGTH = ExactUnless("length({0}) <> {1}", "bits of less than the declared length")
 """The stream pads these with zeros."""
 
+NAMED_BY_SCHEMA = frozenset(
+    [
+        *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "varchar", "bpchar", "text", "bytea", "uuid"),
+        *("json", "jsonb", "date", "time", "timetz", "timestamp", "timestamptz"),
+    ]
+)
+"""The schema of an event says all that the sink has to know of these; events of others have to name the type."""
+
 _LOADED = frozenset(
     [
         *(name for name, rule in _STREAM.items() if not name.startswith("_") and not isinstance(rule, Refused)),

@@ -28,13 +28,16 @@ CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "2"
 """What a Connect cluster lists, and in which version, where its PostgreSQL connector finds the converter."""
 FITTING_CLASS = "cdcassets.connect.FittingNumbers"
 _LEFT_OUT = "column.exclude.list"
+_TYPED = "column.propagate.source.type"
 _MAX_APPLICATION_BYTES = 63
 # A lock of an operator's DDL may last; the first timeout fails the task, so it is longer than any expected lock.
 _SINK_SESSION = (
     "-c lock_timeout=30000 -c statement_timeout=50000 -c idle_in_transaction_session_timeout=60000 "
     # What a sink has committed it is never sent again: that must outlive the target's crash, whatever the server's
     # default is.
-    "-c synchronous_commit=on"
+    "-c synchronous_commit=on "
+    # A plan made while the table was empty would search all of it for each row, until the server's next ANALYZE.
+    "-c enable_seqscan=off"
 )
 # Values travel as text: without these a role's or database's own settings round floats without a word
 # (extra_float_digits), end the source task (bytea_output, intervalstyle), or make another amount of money.
@@ -67,13 +70,15 @@ class ConnectorCredentials:
 class CapturedTable:
     """A table of the source connector: `key` where it has no primary key, `left_out` are columns not to be sent.
 
-    `as_text`: columns that the converter sends as the text of PostgreSQL.
+    `as_text`: columns that the converter sends as the text of PostgreSQL; `typed`: those whose events have to name the
+    type of the source.
     """
 
     name: TableName
     key: tuple[str, ...] = ()
     left_out: tuple[str, ...] = field(default=())
     as_text: tuple[str, ...] = field(default=())
+    typed: tuple[str, ...] = field(default=())
 
 
 def source_config(
@@ -121,7 +126,6 @@ def source_config(
         "interval.handling.mode": "string",
         "hstore.handling.mode": "map",
         "include.unknown.datatypes": "true",
-        "column.propagate.source.type": ".*",
         "heartbeat.interval.ms": "2000",
         "heartbeat.action.query": f"SELECT pg_logical_emit_message(true,'{MARKER_PREFIX}','hb')",
         "message.prefix.exclude.list": MARKER_PREFIX,
@@ -144,12 +148,16 @@ def source_config(
     }
     if pipeline.target.connection.kind == "sqlserver":
         # As text SQL Server would round a number and the driver shift a time; its types take these as they are.
-        config |= {"decimal.handling.mode": "precise", "time.precision.mode": "microseconds"}
+        config |= {"decimal.handling.mode": "precise", "time.precision.mode": "microseconds", _TYPED: ".*"}
     if pipeline.source.connection.tls.ca_file is not None:
         config["database.sslrootcert"] = str(pipeline.source.connection.tls.ca_file)
     keys = [f"{_pattern(table.name)}:{','.join(table.key)}" for table in tables if table.key]
     if keys:
         config["message.key.columns"] = ";".join(keys)
+    typed = [_column_pattern(table.name, column) for table in tables for column in table.typed]
+    if typed and pipeline.target.connection.kind == "postgres":
+        # Only these: every event carries what is named, twice.
+        config[_TYPED] = ",".join(typed)
     left_out = [_column_pattern(table.name, column) for table in tables for column in table.left_out]
     if left_out:
         config[_LEFT_OUT] = ",".join(left_out)

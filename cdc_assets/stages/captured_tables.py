@@ -6,7 +6,7 @@ Called by `stages/capture` and `plan`, so that what is planned is what is config
 from collections.abc import Iterable, Mapping
 
 from cdc_assets.dialects.sqlserver_types import sqlserver_type
-from cdc_assets.dialects.type_registry import needs_text
+from cdc_assets.dialects.type_registry import needs_text, needs_type
 from cdc_assets.model.pipeline import Product
 from cdc_assets.model.table import TableDefinition, TableMapping
 from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, CapturedTable
@@ -33,6 +33,7 @@ def captured_table(
             for column in definition.copied_columns(mapping)
             if has_converter and needs_text(column, is_key=column.name in key, product=product)
         ),
+        typed=tuple(column.name for column in definition.copied_columns(mapping) if needs_type(column)),
     )
 
 

@@ -7,6 +7,7 @@ from tenacity import Retrying, retry_if_not_result, stop_after_delay, wait_fixed
 from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.errors import ConnectorError, KafkaError
 from cdc_assets.model.table import TableMapping, TableName
+from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.integration.streaming.conftest import MakeStream
 from cdc_assets_tests.services.stream import Stream, same_name
 from cdc_assets_tests.services.workload import differences
@@ -183,3 +184,34 @@ def _set_retention(stream: Stream, topic: str, value: str) -> None:
     changes = [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])]
     for future in stream.kafka._admin.incremental_alter_configs(changes).values():
         future.result()
+
+
+def test_rows_of_a_table_that_was_empty_at_first_are_found_by_their_key(bench: StreamBench) -> None:
+    """Else a stream into a new table gets slower with every row."""
+    deleted = 100
+    bench.source("CREATE TABLE grows (id int PRIMARY KEY, v text)")
+    pipeline = bench.pipeline("grows")
+    bench.sync(pipeline)
+    # A plan is kept from a statement's fifth use on: this is the moment for one that suits a table of ten rows.
+    bench.source("INSERT INTO grows SELECT n, 'x' FROM generate_series(1, 60) n")
+    bench.source("DELETE FROM grows WHERE id <= 50")
+    bench.until_equal("grows")
+    before = _searches(bench, "grows")
+    bench.source("INSERT INTO grows SELECT n, 'x' FROM generate_series(1000, 5000) n")
+    bench.source(f"DELETE FROM grows WHERE id BETWEEN 1000 AND {999 + deleted}")
+    bench.until_equal("grows")
+
+    # A session tells its figures when it rests.
+    waiting = Retrying(stop=stop_after_delay(60), wait=wait_fixed(0.5), retry=retry_if_not_result(bool))
+    waiting(lambda: sum(_searches(bench, "grows")) - sum(before) >= deleted)
+    through_all = _searches(bench, "grows")[1] - before[1]
+    assert through_all < deleted / 2, f"to delete {deleted} rows the whole table was looked through {through_all} times"
+
+
+def _searches(bench: StreamBench, table: str) -> tuple[int, int]:
+    """How often rows of a target table were looked for by its key, and through all of it."""
+    ((by_key, of_all),) = bench.target(
+        "SELECT sum(i.idx_scan)::int, t.seq_scan::int FROM pg_stat_user_tables t"
+        f" JOIN pg_stat_user_indexes i USING (relid) WHERE t.relname = '{table}' GROUP BY t.seq_scan"
+    )
+    return int(str(by_key)), int(str(of_all))

@@ -5,7 +5,14 @@ Most questions are of a Connect cluster without our converter: with it there is 
 
 import pytest
 
-from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, has_key_of_several_forms, judge, needs_text
+from cdc_assets.dialects.type_registry import (
+    TypeVerdict,
+    Verdict,
+    has_key_of_several_forms,
+    judge,
+    needs_text,
+    needs_type,
+)
 from cdc_assets.model.table import ColumnDefinition, ColumnType, TableDefinition, TableName
 from cdc_assets_tests.unit.dialects.types_page import PAGE, render
 
@@ -82,6 +89,15 @@ def test_the_converter_makes_it_exact_and_is_named_where_it_is_missing(base: str
 def test_only_what_gains_by_it_travels_as_text(base: str, formatted: str, *, is_key: bool, expected: bool) -> None:
     kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
     assert needs_text(ColumnDefinition("c", kind, nullable=True), is_key=is_key) is expected
+
+
+@pytest.mark.parametrize(
+    ("base", "schema", "expected"),
+    [("int4", "pg_catalog", False), ("text", "app", True), ("bit", "pg_catalog", True), ("_text", "pg_catalog", True)],
+)
+def test_events_name_the_type_of_what_their_schema_does_not_tell(base: str, schema: str, *, expected: bool) -> None:
+    kind = ColumnType(base, schema, base, base, schema, "b", base_formatted=base)
+    assert needs_type(ColumnDefinition("c", kind, nullable=True)) is expected
 
 
 @pytest.mark.parametrize("base", ["interval", "xml", "_xml"])

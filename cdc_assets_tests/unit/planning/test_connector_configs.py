@@ -128,6 +128,15 @@ def test_the_converter_is_told_whole_names_and_only_where_there_are_any() -> Non
     assert "converters" not in _source(CapturedTable(TableName("public", "t")))
 
 
+def test_only_events_of_columns_that_need_it_name_the_type_of_the_source() -> None:
+    """Every event carries what is named, twice."""
+    config = _source(
+        CapturedTable(TableName("public", "t"), typed=("bits", "a,b")), CapturedTable(TableName("public", "u"))
+    )
+    assert config["column.propagate.source.type"] == r"(?-i)public\.t\.bits,(?-i)public\.t\.a\x2cb"
+    assert "column.propagate.source.type" not in _source(CapturedTable(TableName("public", "t")))
+
+
 def test_columns_that_cannot_be_named_as_a_key_are_found() -> None:
     assert unusable_key_columns(("id", "a b", "x:y", "Größe")) == ("a b", "x:y")
 
