@@ -8,7 +8,7 @@ import pytest
 from cdc_assets.model.errors import NotFlowingError, SlotError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.status import CdcStatus, PipelineStatus, TableState
-from cdc_assets.stages import apply
+from cdc_assets.stages import flow
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 
 TABLES = "CREATE TABLE a (id int PRIMARY KEY, v text); CREATE TABLE b (id int PRIMARY KEY, v text);"
@@ -122,7 +122,7 @@ def test_running_is_not_said_while_a_sink_stands_still(bench: StreamBench, monke
     bench.sync(pipeline)
     bench.stop(pipeline)
     bench.source("UPDATE a SET v = 'waits'")
-    monkeypatch.setattr(apply, "_STANDSTILL", timedelta(seconds=8))
+    monkeypatch.setattr(flow, "_STANDSTILL", timedelta(seconds=8))
     with psycopg.connect(bench.databases.target_url) as session:
         # Readers may pass, the sink may not.
         session.execute("LOCK TABLE dbo.a IN SHARE MODE")
