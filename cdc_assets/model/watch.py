@@ -44,7 +44,9 @@ class WatchedTable:
 class SourceWatch:
     """The source at one moment; tables that do not exist are left out.
 
-    `safe_wal_bytes`: how much may still be written before the slot is lost, None without a limit.
+    `safe_wal_bytes`: how much may still be written before the slot is lost, None without a limit; `decoding_at`: up to
+    where the log is read for the slot while its walsender is at work, None while it waits for more log or for its
+    reader.
     """
 
     system_identifier: int
@@ -54,6 +56,7 @@ class SourceWatch:
     counters: SlotCounters | None
     safe_wal_bytes: int | None
     tables: Mapping[TableName, WatchedTable]
+    decoding_at: Lsn | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from cdc_assets.model.errors import (
 from cdc_assets.model.last_look import LastLook, LookFinding
 from cdc_assets.planning.drift import Drift
 from cdc_assets.planning.sink_failures import SinkFailure, classify
-from cdc_assets.planning.slot_check import SlotCheck, SlotVerdict
+from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX, SlotCheck, SlotVerdict
 
 # A look every five seconds emits a marker, or sees what became of the last one. The worst moment for a fault is when
 # one has just passed: the next is emitted five seconds later and may move once more, and thirty are promised.
 STANDSTILL_SECONDS = 15.0
+# Workers tell their offsets every `offset.flush.interval.ms`; with Kafka's default of a minute a marker takes a minute.
+_LONGEST_STANDSTILL_SECONDS = 150.0
 STARTING_SECONDS = 30.0
 UNREAD_SECONDS = 4.0
 
@@ -100,7 +102,8 @@ class StreamFacts:
 
     `observed_at`: when it began; `sinks`: table -> connector of every table that shall flow; `reports`: what Connect
     says of the connectors; `outages`: servers that did not answer, with their errors; `standstill_seconds`: since when
-    the marker on its way, which `waits_for` explains, has made no progress; `remade_topics`: table -> topic in
+    the marker on its way, which `waits_for` explains, has made no progress; `usual_seconds`: how long the one before it
+    took, None when there was none; `remade_topics`: table -> topic in
     which its sink has no place any more; `drifts`: tables that are not what was captured or made; `wal`: the source
     keeps too much log.
     """
@@ -113,6 +116,7 @@ class StreamFacts:
     outages: tuple[CdcAssetsError, ...] = ()
     slot: SlotCheck | None = None
     standstill_seconds: float = 0.0
+    usual_seconds: float | None = None
     waits_for: str = ""
     remade_topics: Mapping[str, str] = field(default_factory=dict)
     without_sink: tuple[str, ...] = ()
@@ -158,11 +162,12 @@ def _findings(facts: StreamFacts) -> list[Finding]:
         findings += _connector(facts, facts.source_connector, table=None)
         for table, connector in facts.sinks.items():
             findings += _connector(facts, connector, table=table)
-    if not findings and not facts.is_paused and facts.standstill_seconds >= STANDSTILL_SECONDS:
+    limit = _standstill_limit(facts.usual_seconds)
+    if not findings and not facts.is_paused and facts.standstill_seconds >= limit:
         standstill = NotFlowingError(
-            f"nothing has moved for {STANDSTILL_SECONDS:.0f} s: {facts.waits_for}",
-            hint="see the logs of Kafka Connect and of both databases; a very large transaction takes long too, and "
-            "workers of your own without offset.flush.interval.ms=1000 seem to",
+            f"nothing has moved for {limit:.0f} s: {facts.waits_for}",
+            hint="see the logs of Kafka Connect and of both databases; workers of your own without "
+            "offset.flush.interval.ms=1000 seem to stand until their first minute is over",
         )
         findings.append(Finding(Level.FAILED, standstill))
     findings += [
@@ -170,7 +175,7 @@ def _findings(facts: StreamFacts) -> list[Finding]:
     ]
     if facts.wal is not None:
         findings.append(Finding(Level.DEGRADED, facts.wal))
-    findings += [_remade_topic(facts, table, topic) for table, topic in facts.remade_topics.items()]
+    findings += [_remade_topic(table, topic) for table, topic in facts.remade_topics.items()]
     if facts.without_sink:
         unfinished = ConnectorError(
             f"tables without a sink connector: {', '.join(facts.without_sink)}",
@@ -178,6 +183,13 @@ def _findings(facts: StreamFacts) -> list[Finding]:
         )
         findings.append(Finding(Level.DEGRADED, unfinished))
     return findings
+
+
+def _standstill_limit(usual_seconds: float | None) -> float:
+    """Return after how many seconds without progress a stream stands: one whose progress is told seldom needs more."""
+    if usual_seconds is None or usual_seconds <= STANDSTILL_SECONDS:
+        return STANDSTILL_SECONDS
+    return min(2 * usual_seconds, _LONGEST_STANDSTILL_SECONDS)
 
 
 def _slot(facts: StreamFacts, check: SlotCheck) -> list[Finding]:
@@ -194,11 +206,11 @@ def _slot(facts: StreamFacts, check: SlotCheck) -> list[Finding]:
     return []
 
 
-def _remade_topic(facts: StreamFacts, table: str, topic: str) -> Finding:
+def _remade_topic(table: str, topic: str) -> Finding:
     error = ConnectorError(
         f"the sink connector of table {table} has no place in topic {topic} any more: the topic was deleted or made "
         "anew, changes in it are lost",
-        hint=f"the table has to be loaded again: ./cdc drop {facts.pipeline} and start it anew",
+        hint=RELOAD_TABLE_FIX,
         table=table,
     )
     return Finding(Level.DEGRADED, error, table, SinkFailure.GAP)
@@ -239,7 +251,7 @@ def _failure(report: ConnectorReport, role: str, of_table: str, table: str | Non
             hint = "mend the target table or the row; the sink connector is tried again by itself"
             return Finding(Level.DEGRADED, ConnectorError(what, hint=hint, table=table), table, kind)
         case SinkFailure.GAP:
-            hint = "the table has to be loaded again: ./cdc drop the pipeline and start it anew"
+            hint = RELOAD_TABLE_FIX
             return Finding(Level.DEGRADED, ConnectorError(what, hint=hint, table=table), table, kind)
         case SinkFailure.OTHER | None:
             hint = "mend the cause; the connector is restarted by itself"

@@ -44,6 +44,13 @@ class MarkerView:
             return f"source {self.delivered} {sum(self.ends.values())}"
         return "sinks " + " ".join(f"{sink}={self.committed.get(sink)}" for sink in self.behind)
 
+    def is_being_decoded(self, decoding_at: Lsn | None) -> bool:
+        """Whether the source still decodes what comes before the marker: a large transaction of other tables is silent.
+
+        `decoding_at` as in `SourceWatch`; who has read beyond the marker has it to deliver.
+        """
+        return not self.is_delivered and decoding_at is not None and decoding_at < self.marker.lsn
+
     @property
     def waits_for(self) -> str:
         """For people: what has not yet passed the marker on."""

@@ -20,13 +20,13 @@ from cdc_assets.model.errors import (
 )
 from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Pipeline
+from cdc_assets.model.position import Lsn
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import Intent
 from cdc_assets.planning.drift import (
     Drift,
     check_lineage,
     next_baseline,
-    next_targets,
     source_drifts,
     target_drifts,
 )
@@ -110,14 +110,12 @@ class Observation:
             lambda: context.target().watch(context.pipeline.target.schema, [table.mapping.target for table in tables])
         )
         if target is not None:
-            in_target = target_drifts(memory.baseline, target, tables, pipeline_id=self.record.id)
-            memory = replace(memory, baseline=next_targets(memory.baseline, target, tables, in_target))
-            drifts += in_target
+            drifts += target_drifts(target, tables, pipeline_id=self.record.id)
         is_paused = self.record.intent is Intent.PAUSED
         view: MarkerView | None = None
         source = reports.get(self.names.source_connector)
         if not self.outages and not is_paused and source is not None and source.says_running:
-            view, memory = self._follow(memory)
+            view, memory = self._follow(memory, decoding_at=watch.decoding_at if watch is not None else None)
         else:
             memory = replace(memory, moved_at=context.clock.now())
         if self._is_out(ConnectUnavailableError):
@@ -136,6 +134,7 @@ class Observation:
             outages=tuple(self.outages),
             slot=check,
             standstill_seconds=standstill,
+            usual_seconds=memory.passed_seconds,
             waits_for=view.waits_for if view is not None else "",
             remade_topics={} if view is None else self._remade(view),
             without_sink=without_sink(context.pipeline, self.record),
@@ -145,7 +144,7 @@ class Observation:
         )
         return facts, view, memory
 
-    def _follow(self, memory: HealthMemory) -> tuple[MarkerView | None, HealthMemory]:
+    def _follow(self, memory: HealthMemory, *, decoding_at: Lsn | None) -> tuple[MarkerView | None, HealthMemory]:
         """Emit a marker when it is time, or see how far the last one has come."""
         now = self.context.clock.now()
         marker = memory.marker
@@ -172,7 +171,8 @@ class Observation:
                 restarts=settled,
             )
         footprint = sha256(view.footprint.encode()).hexdigest()[:16]
-        moved_at = now if footprint != memory.footprint else memory.moved_at
+        has_moved = footprint != memory.footprint or view.is_being_decoded(decoding_at)
+        moved_at = now if has_moved else memory.moved_at
         return view, replace(memory, marker=view.marker, footprint=footprint, moved_at=moved_at)
 
     def _remade(self, view: MarkerView) -> Mapping[str, str]:

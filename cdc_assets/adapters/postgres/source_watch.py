@@ -19,6 +19,13 @@ SELECT concat_ws(' ', (SELECT stats_reset FROM pg_stat_archiver), s.stats_reset)
     s.total_txns AS transactions, s.total_bytes AS size_bytes, r.safe_wal_size
 FROM pg_stat_replication_slots s JOIN pg_replication_slots r USING (slot_name) WHERE s.slot_name = %(slot)s
 """
+# A walsender waits for more log, or until its reader takes what it has sent; else it decodes.
+_DECODING = """
+SELECT w.sent_lsn::text AS sent_lsn
+FROM pg_replication_slots r JOIN pg_stat_replication w ON w.pid = r.active_pid JOIN pg_stat_activity a USING (pid)
+WHERE r.slot_name = %(slot)s AND w.sent_lsn IS NOT NULL
+    AND COALESCE(a.wait_event_type, '') NOT IN ('Activity', 'Client')
+"""
 _TABLES = """
 SELECT w.schema, w.name, c.oid::int8 AS oid,
     EXISTS (SELECT FROM pg_publication_tables t
@@ -47,6 +54,7 @@ def read_watch(connection: Connection, *, slot: str, publication: str, tables: S
     found = next((each for each in read_slots(connection, slot) if each.name == slot), None)
     counted = fetch_all(connection, _COUNTERS, {"slot": slot})
     server = fetch_one(connection, _SERVER)
+    decoding = fetch_all(connection, _DECODING, {"slot": slot})
     counters = None
     if counted:
         row = counted[0]
@@ -59,6 +67,7 @@ def read_watch(connection: Connection, *, slot: str, publication: str, tables: S
         counters=counters,
         safe_wal_bytes=counted[0]["safe_wal_size"] if counted else None,
         tables=_read_tables(connection, publication, tables),
+        decoding_at=Lsn.parse(decoding[0]["sent_lsn"]) if decoding else None,
     )
 
 

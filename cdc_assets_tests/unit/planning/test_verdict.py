@@ -49,6 +49,15 @@ def test_running_without_moving_is_not() -> None:
     assert "k0" in str(verdict)
 
 
+def test_a_stream_whose_progress_is_told_once_a_minute_stands_later() -> None:
+    """As with workers that have Kafka's own `offset.flush.interval.ms`; after an outage the limit has an end."""
+    assert judge(replace(FACTS, usual_seconds=14, standstill_seconds=15)).level is Level.FAILED
+    slow = replace(FACTS, usual_seconds=60)
+    assert judge(replace(slow, standstill_seconds=119)).level is Level.HEALTHY
+    assert "for 120 s" in str(judge(replace(slow, standstill_seconds=120)))
+    assert judge(replace(FACTS, usual_seconds=3600, standstill_seconds=150)).level is Level.FAILED
+
+
 def test_a_failed_source_task_fails_the_stream_with_its_cause() -> None:
     verdict = judge(_with(_report("s", ConnectorState.FAILED, "PSQLException: FATAL: terminating")))
     assert verdict.stream_failure is not None
