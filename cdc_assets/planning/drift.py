@@ -211,7 +211,9 @@ def _target_drift(table: WatchedMapping, now: TargetWatch, pipeline_id: UUID) ->
         error = TargetNotOursError(
             f"the target's bookkeeping (cdc_assets_state) has no row for {target} any more: nothing keeps another "
             "pipeline from taking the table",
-            hint="./cdc drop the pipeline with --drop-target and start it when it suits you; changes go on arriving",
+            # A drop leaves a table that the bookkeeping does not know.
+            hint="./cdc drop the pipeline and start it with if_target_not_empty: replace when it suits you; changes go "
+            "on arriving",
             table=table.name,
         )
         return Drift(table.name, error, needs_load=False)

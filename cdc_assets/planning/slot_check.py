@@ -11,8 +11,8 @@ from cdc_assets.model.errors import SlotError
 from cdc_assets.model.position import Lsn, SlotPosition
 
 PLUGIN = "pgoutput"
-# Left in the target, the rows would keep the new load from its tables.
-_AGAIN = "./cdc drop the pipeline with --drop-target, then start it"
+# Left in the target, the rows would keep the new load from its tables; in cdc_only nobody would load them again.
+_AGAIN = "./cdc drop the pipeline with --drop-target (without it in mode cdc_only), then start it"
 RELOAD_FIX = f"its tables have to be loaded again: {_AGAIN}"
 RELOAD_TABLE_FIX = f"the table has to be loaded again: {_AGAIN}"
 

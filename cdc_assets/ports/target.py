@@ -201,5 +201,8 @@ class TargetDatabase(Protocol):
     def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
         """End our own sessions of older epochs of that pipeline; returns how many."""
 
-    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> None:
-        """Remove the pipeline's bookkeeping rows, and the tables named (never one with dependents)."""
+    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> tuple[TableName, ...]:
+        """Remove the pipeline's bookkeeping rows, and of the tables named those that are ours; returns these.
+
+        Never one with dependents.
+        """

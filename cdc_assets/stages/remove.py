@@ -30,8 +30,8 @@ def remove(context: StageContext, *, drop_target: bool = False) -> RemovalReport
             removed += _remove_capture(context, record, names)
         context.target.end_load(context.pipeline.target.schema, record.id, chunk_table=names.chunk_table)
     context.lease.check()
-    dropped = [mapping.target for mapping in context.pipeline.tables] if drop_target else []
-    context.target.forget(context.pipeline.target.schema, record.id, drop_tables=dropped)
+    to_drop = [mapping.target for mapping in context.pipeline.tables] if drop_target else []
+    dropped = context.target.forget(context.pipeline.target.schema, record.id, drop_tables=to_drop)
     removed += [f"target table {table}" for table in dropped]
     left = _left(context, record) if record.suffix is not None and context.pipeline.mode.captures else ()
     return RemovalReport(context.pipeline.name, tuple(removed), left)

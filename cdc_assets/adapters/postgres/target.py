@@ -293,19 +293,20 @@ class PostgresTarget:
         with self._sessions.session("sessions of an older run cannot be ended") as connection:
             return end_stale_sessions(connection, application_prefix(pipeline), before_epoch=before_epoch)
 
-    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> None:
+    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> tuple[TableName, ...]:
         """Remove the pipeline's bookkeeping rows, and the tables named."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> tuple[TableName, ...]:
             bookkeeping.lock_schema(connection, schema)
-            recorded = {row.target_table: row for row in bookkeeping.rows(connection, schema)}
-            for table in drop_tables:
-                row = recorded.get(table.name)
-                if row is not None and row.pipeline_id == pipeline_id:
-                    self._drop(connection, table, row.table_oid)
+            recorded = {
+                row.target_table: row for row in bookkeeping.rows(connection, schema) if row.pipeline_id == pipeline_id
+            }
+            ours = {table: recorded[table.name].table_oid for table in drop_tables if table.name in recorded}
+            dropped = tuple(table for table, oid in ours.items() if self._drop(connection, table, oid))
             bookkeeping.forget(connection, schema, pipeline_id)
+            return dropped
 
-        self._locked("the bookkeeping cannot be removed", work)
+        return self._locked("the bookkeeping cannot be removed", work)
 
     def _locked(self, purpose: str, work: Callable[[Connection], _Result]) -> _Result:
         """Run the work in one transaction that gives way to the table's users and is tried again a few times."""
@@ -352,10 +353,11 @@ class PostgresTarget:
                 hides_values=True,
             ) from error
 
-    def _drop(self, connection: Connection, table: TableName, oid: int) -> None:
+    def _drop(self, connection: Connection, table: TableName, oid: int) -> bool:
+        """Drop the table, unless it is another one by now; whether it was there."""
         present = fetch_one(connection, "SELECT to_regclass(%(t)s)::oid::int8 AS oid", {"t": quote_table(table)})["oid"]
         if present is None:
-            return
+            return False
         if present != oid:
             raise TargetNotOursError(
                 f"target table {table} was made anew by someone meanwhile",
@@ -371,6 +373,7 @@ class PostgresTarget:
                 hint="drop what depends on it, or choose another target name",
                 table=table.name,
             ) from error
+        return True
 
 
 def _oid(connection: Connection, table: TableName) -> int:

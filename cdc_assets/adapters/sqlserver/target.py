@@ -223,19 +223,22 @@ class SqlServerTarget:
         del pipeline, before_epoch
         return 0
 
-    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> None:
+    def forget(self, schema: str, pipeline_id: UUID, *, drop_tables: Sequence[TableName]) -> tuple[TableName, ...]:
         """Remove the pipeline's bookkeeping rows, and the tables named."""
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> tuple[TableName, ...]:
             bookkeeping.lock_schema(connection, schema)
-            recorded = {row.target_table: row for row in bookkeeping.read_rows(connection, schema)}
-            for table in drop_tables:
-                row = recorded.get(table.name)
-                if row is not None and row.pipeline_id == pipeline_id:
-                    self._drop(connection, table, row.table_oid)
+            recorded = {
+                row.target_table: row
+                for row in bookkeeping.read_rows(connection, schema)
+                if row.pipeline_id == pipeline_id
+            }
+            ours = {table: recorded[table.name].table_oid for table in drop_tables if table.name in recorded}
+            dropped = tuple(table for table, oid in ours.items() if self._drop(connection, table, oid))
             bookkeeping.forget(connection, schema, pipeline_id)
+            return dropped
 
-        self._locked("the bookkeeping cannot be removed", work)
+        return self._locked("the bookkeeping cannot be removed", work)
 
     def _locked(
         self, purpose: str, work: Callable[[Connection], _Result], *, table: TableName | None = None
@@ -285,10 +288,11 @@ class SqlServerTarget:
             what = f"{type(change).__name__} of {table or 'the schema'} was refused"
             raise self._sessions.error(error.orig or error, what, table=table.name if table else None) from error
 
-    def _drop(self, connection: Connection, table: TableName, oid: int) -> None:
+    def _drop(self, connection: Connection, table: TableName, oid: int) -> bool:
+        """Drop the table, unless it is another one by now; whether it was there."""
         present = bookkeeping.table_id(connection, table)
         if present is None:
-            return
+            return False
         if present != oid:
             raise TargetNotOursError(
                 f"target table {table} was made anew by someone meanwhile",
@@ -303,6 +307,7 @@ class SqlServerTarget:
                 table=table.name,
             )
         connection.exec_driver_sql(f"DROP TABLE {quote_table(table)}")
+        return True
 
     def _required_id(self, connection: Connection, table: TableName) -> int:
         found = bookkeeping.table_id(connection, table)

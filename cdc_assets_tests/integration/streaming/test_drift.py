@@ -62,6 +62,7 @@ def test_a_table_that_is_not_what_it_was_has_to_be_loaded_anew_and_no_other(benc
         error = bench.record().table(mapping.source.name).last_error or ""
         assert drifting[mapping.source.name][1] in error
         assert "Fix: the table has to be loaded again" in error
+        assert "./cdc drop the pipeline with --drop-target" in error
         # What its sink would still write could damage good rows.
         assert reports[names.sink_connector(position, mapping)].is_stopped
     bench.source("INSERT INTO kept VALUES (1000, 'goes on')")

@@ -89,6 +89,24 @@ def test_changes_lost_in_a_pause_are_seen_in_it(bench: StreamBench, running: Pip
     assert set(bench.states().values()) == {TableState.RESYNC_REQUIRED}
 
 
+def test_a_table_in_quarantine_is_not_tried_in_a_pause_and_nothing_is_started_for_it(
+    bench: StreamBench, running: Pipeline
+) -> None:
+    bench.target("ALTER TABLE dbo.a ADD CONSTRAINT planted CHECK (id < 1000)")
+    bench.source("INSERT INTO a VALUES (2000, 'x')")
+    bench.look_until(running, lambda _: bench.states()["a"] is TableState.QUARANTINED)
+    _pause(bench, running)
+    bench.connect.stop([bench.names(running).source_connector])
+    # Each look comes when the longest pause between two tries is over.
+    assert [bench.look(running, ahead=600).healed for _ in range(2)] == [(), ()]
+    assert bench.states() == {"a": TableState.QUARANTINED, "b": TableState.PAUSED}
+    assert not any(each.says_running for each in bench.connect.reports().values())
+    bench.target("ALTER TABLE dbo.a DROP CONSTRAINT planted")
+    bench.sync(running)
+    bench.until_equal("a", "b")
+    assert _loads(bench) == 2
+
+
 def test_a_paused_table_holds_up_no_other_and_stays_paused_over_a_restart(
     bench: StreamBench, running: Pipeline
 ) -> None:

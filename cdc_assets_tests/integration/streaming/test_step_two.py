@@ -152,6 +152,9 @@ def test_a_drop_takes_the_target_tables_only_when_asked(bench: StreamBench) -> N
     bench.source(TABLES + ROWS)
     pipeline = bench.pipeline("a", "b")
     bench.sync(pipeline)
+    bench.target("DROP TABLE dbo.b")
     report = bench.drop(pipeline, drop_target=True)
     assert report.left == ()
+    # What was gone before it did not remove.
+    assert [each for each in report.removed if each.startswith("target table")] == ["target table dbo.a"]
     assert bench.target("SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')") == [(0,)]

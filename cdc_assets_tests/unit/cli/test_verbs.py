@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,15 @@ def test_every_verb_of_every_module_is_listed_with_its_own_words() -> None:
             for name, command in get_group(app).commands.items():
                 found[name] = (module.name, " ".join(str(command.help).split()))
     assert found == {name: (verb.module, verb.summary) for name, verb in VERBS.items()}
+
+
+def test_every_command_that_a_sentence_names_is_there() -> None:
+    """A fix that cannot be typed is none; what the program itself does ("./cdc makes .venv") is no command."""
+    root = checkout()
+    files = [*(root / "cdc_assets").rglob("*.py"), *(root / "docs").rglob("*.md"), root / "README.md"]
+    named = {(verb, file.name) for file in files for verb in re.findall(r"\./cdc ([a-z]+)", file.read_text("utf-8"))}
+    assert {(verb, file) for verb, file in named if verb not in {*VERBS, "makes", "does"}} == set()
+    assert {"drop", "start"} <= {verb for verb, _ in named}
 
 
 def test_every_operation_of_wiring_can_be_had() -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, Intent, PipelineStatus
 from cdc_assets.planning.run_requests import (
-    MAX_ATTEMPTS,
     AskRun,
     Decision,
     GiveUp,
@@ -82,7 +81,8 @@ def test_attempts_come_with_a_growing_pause() -> None:
 
 
 def test_after_three_more_attempts_it_is_given_up() -> None:
-    assert _decide(replace(LEASE_RAN_OUT, attempt=MAX_ATTEMPTS)) == GiveUp(3, MAX_ATTEMPTS)
+    assert _decide(replace(LEASE_RAN_OUT, attempt=3)) == AskRun(3, 4, after_death=True)
+    assert _decide(replace(LEASE_RAN_OUT, attempt=4)) == GiveUp(3, 4)
 
 
 def test_a_stop_of_an_idle_pipeline_needs_no_run() -> None:
