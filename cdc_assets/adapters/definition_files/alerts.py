@@ -59,7 +59,7 @@ class ChannelEntry(StrictEntry):
 
     url: Annotated[SecretEntry, BeforeValidator(_no_literal, json_schema_input_type=SecretEntry)] = Field(
         description="Where the receiver's address is read from, written as apprise documents it "
-        "(`mailtos://`, `slack://`, `msteams://`, `pagerduty://`, `json://` and others); never the address itself.",
+        "(`mailtos://`, `slack://`, `workflows://`, `pagerduty://`, `jsons://` and others); never the address itself.",
         examples=["{env: OPS_MAIL_URL}"],
     )
     alerts: Annotated[list[Kind], Field(min_length=1)] | None = Field(

@@ -161,6 +161,14 @@ channels:
 degraded_minutes: 10
 links: {dagster: https://dagster.example.org, api: https://cdc.example.org}
 ```
+
+| receiver | its address, in the variable or the file |
+|---|---|
+| e-mail | `mailtos://USER:PASSWORD@mail.example.org?from=cdc@example.org&to=ops@example.org` |
+| Slack | `slack://TOKEN_A/TOKEN_B/TOKEN_C/#CHANNEL` |
+| Microsoft Teams | `workflows://HOST:443/WORKFLOW/SIGNATURE`, from the address that the workflow of the channel shows |
+| PagerDuty | `pagerduty://INTEGRATION_KEY@API_KEY` |
+| a webhook of yours | `jsons://USER:PASSWORD@hooks.example.org/PATH` gets a POST with `title`, `message` and `type` |
 """
 _CHECKS = """
 ## What `./cdc check` looks at
