@@ -30,7 +30,7 @@ def bury(ledger: Ledger) -> None:
         f" {lease['expires_at']:%Y-%m-%d %H:%M:%S} UTC",
         hint="nothing, it is tried again; if it happens again look for a killed process (memory) on that machine",
     )
-    ledger.note(RUN_STEP, lease["holder"], None, cause=f"{error.code}: {error.message}")
+    ledger.note(RUN_STEP, lease["holder"], None, cause=f"{error.code}: {error}")
     if ledger["served_version"] < ledger["intent_version"]:
         ledger.set_error(RUN_STEP, error)
     ledger.connection.execute(

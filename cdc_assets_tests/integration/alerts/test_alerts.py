@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from datetime import timedelta
 from threading import Event
 
 import psycopg
@@ -19,6 +20,7 @@ from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.status import Intent
 from cdc_assets.settings import Settings
 from cdc_assets.wiring.alerts import open_alert_book
+from cdc_assets_tests.integration.state.run_process import OK, run_process
 from cdc_assets_tests.integration.state.steps import STEPS, pipeline
 from cdc_assets_tests.services.receivers import PASSWORD, TOKEN, Mailbox, Webhook
 
@@ -105,6 +107,33 @@ def test_what_a_look_at_the_stream_found_is_told_and_of_an_unknown_pipeline_noth
     assert store.events("nobody") == ()
     tick(settings)
     eventually(lambda: "sales: the source keeps much log" in webhook.titles)
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_a_run_that_was_killed_arrives_with_cause_and_fix(
+    configure: Configure, webhook: Webhook, *, is_served: bool
+) -> None:
+    settings = configure(hook=webhook.url)
+    tick(settings)
+    walk(settings, FLOWING if is_served else [])
+    store = wiring.open_store(settings)
+    if not is_served:
+        store.write_intent("sales", Intent.RUNNING, cause="a test")
+        with psycopg.connect(settings.database_url) as session:
+            session.execute("UPDATE pipelines SET served_version = intent_version - 1")
+    with run_process(settings.database_url, life=timedelta(minutes=1)) as run:
+        assert run.take("sales", "6f4bd1c6-7c4e-4b3e-8f8e-222222222222") == OK
+        run.kill()
+    with psycopg.connect(settings.database_url) as session:
+        session.execute("UPDATE pipeline_leases SET expires_at = clock_timestamp() - interval '1 microsecond'")
+    with store.take_lease("sales", run_id="6f4bd1c6-7c4e-4b3e-8f8e-333333333333"):
+        pass
+    tick(settings)
+    eventually(lambda: "sales: a run died" in webhook.titles)
+    message = next(each["message"] for each in webhook.received if each["title"] == "sales: a run died")
+    assert "ended without a word" in message
+    assert "Fix: nothing, it is tried again" in message
+    assert "/runs/6f4bd1c6-7c4e-4b3e-8f8e" in message
 
 
 def test_history_from_before_the_first_look_is_not_told(configure: Configure, webhook: Webhook) -> None:
