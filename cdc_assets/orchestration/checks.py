@@ -17,7 +17,7 @@ from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import CdcStatus, Intent, TableState
 from cdc_assets.orchestration.commands import Commands
-from cdc_assets.orchestration.keys import INVALID_FILES, OWNERS, target_key
+from cdc_assets.orchestration.keys import INVALID_FILES, OWNERS, file_tags, target_key
 from cdc_assets.settings import Settings
 
 ROWS_MATCH = "rows_match"
@@ -168,6 +168,7 @@ def invalid_assets(invalid: Sequence[InvalidDefinition]) -> list[dg.AssetSpec]:
             group_name=INVALID_FILES,
             owners=OWNERS,
             kinds={"yaml"},
+            tags=file_tags(),
         )
         for name, problems in problems_by_name(invalid).items()
     ]

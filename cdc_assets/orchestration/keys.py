@@ -43,6 +43,11 @@ def table_tags(side: Endpoint, *, is_target: bool) -> dict[str, str]:
     return {ROLE_TAG: "target" if is_target else "source", CONNECTION_TAG: side.connection.name}
 
 
+def file_tags() -> dict[str, str]:
+    """The tags of what stands for a file; its name need not be one that a tag can hold."""
+    return {ROLE_TAG: "file"}
+
+
 def stage_key(pipeline: Pipeline, stage: Stage) -> dg.AssetKey:
     """`[P, stage]`."""
     return dg.AssetKey([pipeline.name, stage.value])

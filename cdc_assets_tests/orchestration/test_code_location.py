@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
@@ -5,7 +6,7 @@ from types import FrameType
 import dagster as dg
 
 from cdc_assets.model.pipeline import Endpoint, InvalidDefinition, Mode
-from cdc_assets.settings import Settings
+from cdc_assets.settings import Settings, checkout, inherited_environment
 from cdc_assets_tests.orchestration.fake_commands import APP, WAREHOUSE, a_pipeline
 from cdc_assets_tests.orchestration.running import commands_for, location
 
@@ -54,11 +55,36 @@ def test_lineage_runs_from_the_source_table_through_load_and_connectors_to_the_t
 
 def test_everything_shown_says_what_it_is_and_whose(settings: Settings) -> None:
     invalid = InvalidDefinition("bad", Path("bad.yaml"), ("bad.yaml:3: unknown key tabels",))
-    for spec in specs(location(settings, commands_for(a_pipeline(), invalid=(invalid,)))).values():
+    definitions = location(settings, commands_for(a_pipeline(), invalid=(invalid,)))
+    for spec in specs(definitions).values():
         assert spec.description
         assert spec.owners
         assert spec.kinds
         assert spec.group_name not in {None, "default"}
+        # Kinds are tags too; ours are what one searches by.
+        assert [tag for tag in spec.tags if tag.startswith("cdc_assets/")], spec.key
+    graph = definitions.resolve_asset_graph()
+    assert all(graph.get_check_spec(key).description for key in graph.asset_check_keys)
+    jobs = [job for job in definitions.resolve_all_job_defs() if job.name != "__ASSET_JOB"]
+    assert all(job.description for job in jobs)
+    assert all(sensor.description for sensor in definitions.sensors or ())
+
+
+def test_the_workspace_of_the_checkout_is_one_for_dagster(tmp_path: Path) -> None:
+    program = Path(sys.executable).parent / "dagster"
+    (tmp_path / "pipelines").mkdir()
+    variables = {"CDC_HOME": tmp_path, "DAGSTER_HOME": tmp_path, "CDC_PIPELINES_DIR": tmp_path / "pipelines"}
+    done = subprocess.run(
+        [str(program), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=checkout(),
+        env={**inherited_environment(), **{name: str(value) for name, value in variables.items()}},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Validation successful for code location cdc_assets" in done.stdout + done.stderr
 
 
 def test_a_source_table_of_two_pipelines_is_one_asset(settings: Settings) -> None:
