@@ -88,7 +88,8 @@ def addresses(settings: Settings) -> list[str]:
         f"Kafka            {settings.kafka_bootstrap}",
         f"Kafka Connect    {settings.connect_url}",
         f"Dagster          http://{settings.ui_host}:{settings.ui_port}",
-        f"HTTP API         {api_url(settings)}",
+        f"Pipelines' page  {api_url(settings)}/",
+        f"HTTP API         {api_url(settings)}/docs",
         f"Logs             {settings.logs_dir}",
     ]
 

@@ -78,6 +78,7 @@ def test_again_it_begins_anew_and_writes_until_it_is_stopped(home: Home) -> None
     assert lines[-1] == "Stopped.\n", output
     assert "an earlier demo is there" in output
     assert f"http://127.0.0.1:{home.ports['CDC_UI_PORT']}" in output
+    assert f"pipelines' page    http://127.0.0.1:{home.ports['CDC_API_PORT']}/\n" in output
     assert home.processes() == []
 
 

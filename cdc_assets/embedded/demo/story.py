@@ -197,6 +197,7 @@ class Demo:
         ports = site.ports
         self.report("\nEverything runs. While it does:")
         self._detail(f"Dagster's page     http://{settings.ui_host}:{settings.ui_port}")
+        self._detail(f"pipelines' page    {api_url(settings)}/")
         self._detail(f"HTTP API           {api_url(settings)}/docs")
         for side, role, tables in (
             ("source", SOURCE_ROLE, "public.projects_simple"),
