@@ -19,7 +19,7 @@ PROVIDERS = "org.apache.kafka.common.config.provider"
 
 @dataclass(frozen=True)
 class Worker:
-    """Where the worker lives and how it is reached."""
+    """Where the worker lives, how it is reached, and how long its cluster waits for a worker that left it."""
 
     directory: Path
     libraries: Path
@@ -30,6 +30,7 @@ class Worker:
     kafka_bootstrap: str
     log: Path
     fast: bool = False
+    rebalance_delay_seconds: int = 10
 
     @property
     def url(self) -> str:
@@ -134,7 +135,7 @@ class Worker:
             "offset.flush.interval.ms": 1000,
             "topic.creation.enable": "true",
             "connector.client.config.override.policy": "All",
-            "scheduled.rebalance.max.delay.ms": 10000,
+            "scheduled.rebalance.max.delay.ms": self.rebalance_delay_seconds * 1000,
             # Short sessions: after an unclean stop the next worker would wait 45 s for the dead member.
             "session.timeout.ms": 6000,
             "heartbeat.interval.ms": 2000,

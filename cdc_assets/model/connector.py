@@ -51,6 +51,11 @@ class ConnectorReport:
         return bool(self.tasks) and states == {ConnectorState.RUNNING}
 
     @property
+    def has_worker(self) -> bool:
+        """Whether the connector and every task of it are with a worker, which may have died a moment ago."""
+        return ConnectorState.UNASSIGNED not in {self.state, *(task.state for task in self.tasks)}
+
+    @property
     def is_stopped(self) -> bool:
         """Whether it is STOPPED and no task is left."""
         return self.state is ConnectorState.STOPPED and not self.tasks

@@ -231,8 +231,7 @@ def _connector(facts: StreamFacts, name: str, *, table: str | None) -> list[Find
             what = f"{role} {name}{of_table} is {report.state} though the pipeline shall run"
             return [Finding(Level.FAILED, ConnectorError(what, hint=again, table=table))]
         case _ if not report.says_running:
-            has_worker = report.state is not ConnectorState.UNASSIGNED
-            what = "is starting" if has_worker else "waits for a worker of Kafka Connect"
+            what = "is starting" if report.has_worker else "waits for a worker of Kafka Connect"
             starting = ConnectorError(
                 f"{role} {name}{of_table} {what}",
                 hint="wait for it; when it lasts, see that all workers of Kafka Connect run, and their logs",

@@ -116,7 +116,10 @@ class Observation:
         source = reports.get(self.names.source_connector)
         if not self.outages and not is_paused and source is not None and source.says_running:
             view, memory = self._follow(memory, decoding_at=watch.decoding_at if watch is not None else None)
-        else:
+        if view is None or not all(
+            sink in reports and reports[sink].says_running for sink in flowing_sinks(self.record)
+        ):
+            # What keeps the marker is known, and told; from its end on the time counts anew.
             memory = replace(memory, moved_at=context.clock.now())
         if self._is_out(ConnectUnavailableError):
             # Without its broker a worker answers some questions late or never: the broker is then the cause to name.

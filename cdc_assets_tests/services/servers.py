@@ -40,6 +40,7 @@ class Servers:
 
     home: Path
     running: dict[str, ServerProcess] = field(default_factory=dict)
+    rebalance_delay_seconds: int = 10
     _clusters: dict[int, PostgresCluster] = field(default_factory=dict)
     _broker: Broker | None = None
     _worker: Worker | None = None
@@ -105,6 +106,7 @@ class Servers:
                 kafka_bootstrap=bootstrap,
                 log=self.home / "logs" / "connect.log",
                 fast=True,
+                rebalance_delay_seconds=self.rebalance_delay_seconds,
             )
         if "connect" not in self.running:
             self.running["connect"] = self._worker.process().start()
