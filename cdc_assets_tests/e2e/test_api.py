@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import psycopg
 import requests
 
 from cdc_assets_tests.e2e.conftest import Case
@@ -72,3 +73,16 @@ def test_a_pipeline_lives_through_the_api(case: Case) -> None:
     assert refused.status_code == 409
     content = requests.get(f"{url}/{case.name}/events", timeout=30).json()
     assert {"full_load_status", "cdc_status"} <= {event["field"] for event in content}
+
+    requests.post(f"{url}/{case.name}/stop", timeout=30).raise_for_status()
+    wait_until(lambda: case.installation.pipeline(case.name)["status"] == "STOPPED", what="STOPPED", seconds=120)
+    deleted = requests.delete(f"{url}/{case.name}", timeout=120)
+    assert deleted.status_code == 204, deleted.text
+    assert requests.get(f"{url}/{case.name}", timeout=30).status_code == 404
+    assert not [name for name in case.installation.connectors() if name.startswith(f"cdc_{case.name}_")]
+    with psycopg.connect(case.source_url) as session:
+        assert (
+            session.execute("SELECT 1 FROM pg_replication_slots WHERE database = current_database()").fetchall() == []
+        )
+    # As it was found, for the end of the case.
+    case.write()
