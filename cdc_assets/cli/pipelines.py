@@ -100,7 +100,11 @@ def status(
     _require_known(settings, wiring.load_definitions(settings), name)
     meter = LoadMeter(store)
     if watch:
-        _watch(lambda: _status_view(settings, store, meter, name), lambda: _status_json(settings, store, name), as_json)
+        _watch(
+            lambda: _status_view(settings, store, meter, name, is_watched=True),
+            lambda: _status_json(settings, store, name),
+            as_json,
+        )
     elif as_json:
         rendering.print_json(_status_json(settings, store, name))
     else:
@@ -250,13 +254,17 @@ def _pipelines_json(settings: Settings, store: PipelineStore, name: str | None) 
     return found
 
 
-def _status_view(settings: Settings, store: PipelineStore, meter: LoadMeter, name: str | None) -> RenderableType:
+def _status_view(
+    settings: Settings, store: PipelineStore, meter: LoadMeter, name: str | None, *, is_watched: bool = False
+) -> RenderableType:
     pipelines = _pipelines_json(settings, store, name)
     if name is None:
-        return rendering.status_table(pipelines) if pipelines else f"There is no pipeline in {settings.pipelines_dir}."
+        if not pipelines:
+            return f"There is no pipeline in {settings.pipelines_dir}."
+        return rendering.status_table(pipelines, is_watched=is_watched)
     record = store.find(name)
     load = None if record is None else meter.observe(record)
-    return rendering.status_detail(pipelines[0], progress="" if load is None else str(load))
+    return rendering.status_detail(pipelines[0], progress="" if load is None else str(load), is_watched=is_watched)
 
 
 def _watch(view: Callable[[], RenderableType], as_value: Callable[[], object], as_json: bool) -> None:

@@ -85,8 +85,8 @@ def plan_json(plan: StartPlan) -> Json:
     }
 
 
-def status_table(pipelines: Iterable[Json]) -> RenderableType:
-    """Return one line a pipeline, then the last error of each that has one."""
+def status_table(pipelines: Iterable[Json], *, is_watched: bool = False) -> RenderableType:
+    """Return one line a pipeline, then the last error of each that has one; watched, the errors come first."""
     table = Table(box=None, pad_edge=False)
     for heading in ("PIPELINE", "STATUS", "FULL LOAD", "CDC", "ROWS", "TABLES"):
         is_number = heading == "ROWS"
@@ -107,11 +107,14 @@ def status_table(pipelines: Iterable[Json]) -> RenderableType:
         )
         if pipeline["last_error"]:
             errors.append(Text(f"{pipeline['name']}: {pipeline['last_error']}", style="red"))
-    return Group(table, *errors)
+    return Group(*errors, table) if is_watched else Group(table, *errors)
 
 
-def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
-    """Return a pipeline with one line a table."""
+def status_detail(pipeline: Json, *, progress: str = "", is_watched: bool = False) -> RenderableType:
+    """Return a pipeline with one line a table, then their errors.
+
+    Watched, what is in trouble comes first: what is longer than the terminal is not seen then.
+    """
     head = Text.assemble(f"{pipeline['name']}  ", _status(pipeline["status"]))
     head.append(f"  full load {pipeline['full_load_status'] or '-'}, cdc {pipeline['cdc_status'] or '-'}")
     lines: list[RenderableType] = [head]
@@ -128,7 +131,7 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
         is_number = heading in {"ROWS LOADED", "ABOUT"}
         justify: JustifyMethod = "right" if is_number else "left"
         table.add_column(heading, justify=justify, no_wrap=is_number or heading == "STATE", overflow="fold")
-    for each in pipeline["tables"]:
+    for each in sorted(pipeline["tables"], key=lambda row: is_watched and not row.get("last_error")):
         table.add_row(
             Text(each["name"]),
             Text(each["target_table"]),
@@ -138,7 +141,7 @@ def status_detail(pipeline: Json, *, progress: str = "") -> RenderableType:
         )
         if each.get("last_error"):
             errors.append(Text(f"{each['name']}: {each['last_error']}", style="red"))
-    return Group(*lines, table, *errors)
+    return Group(*lines, *errors, table) if is_watched else Group(*lines, table, *errors)
 
 
 def _health(pipeline: Json) -> list[RenderableType]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 
 from cdc_assets.cli.diagnosis import print_report
 from cdc_assets.cli.follow import load_view
@@ -87,6 +88,23 @@ def test_one_pipeline_with_its_tables(terminal: Console) -> None:
     for word in ("RESYNC_REQUIRED", "123,456,789", "1,234,567,890"):
         assert any(word in line for line in lines)
     assert column([line for line in lines if not line.startswith("target")], "TABLE").startswith(TABLE)
+
+
+def test_what_is_in_trouble_is_seen_by_who_watches_more_than_fits_the_terminal() -> None:
+    rows = 24
+    screen = io.StringIO()
+    terminal = Console(file=screen, width=WIDTH, height=rows, force_terminal=True, highlight=False, color_system=None)
+    good = PIPELINE["tables"][0] | {"state": "STREAMING", "target_table": "t"}
+    tables = [good | {"name": f"t{number:02}"} for number in range(60)]
+    tables[-1] |= {"state": "QUARANTINED", "last_error": "the target refuses a record. Fix: mend the row"}
+    with Live(console=terminal, auto_refresh=False) as live:
+        live.update(status_detail(PIPELINE | {"tables": tables}, is_watched=True), refresh=True)
+        seen = screen.getvalue().splitlines()[:rows]
+    assert any("t59: the target refuses a record. Fix: mend the row" in line for line in seen)
+    assert any("t59" in line and "QUARANTINED" in line for line in seen)
+    terminal.file = screen = io.StringIO()
+    terminal.print(status_table([PIPELINE | {"name": f"p{number:02}"} for number in range(60)], is_watched=True))
+    assert "p00: target warehouse" in screen.getvalue().splitlines()[0]
 
 
 def test_checks(terminal: Console) -> None:
