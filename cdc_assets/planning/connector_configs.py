@@ -25,6 +25,7 @@ LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
 """What the brokers of the embedded stack take, and every source connector's producer sends."""
 CONVERTER_CLASS = "cdcassets.connect.ExactText"
 CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "2"
+LOGIN_CLASS = "cdcassets.connect.TargetLogin"
 """What a Connect cluster lists, and in which version, where its PostgreSQL connector finds the converter."""
 FITTING_CLASS = "cdcassets.connect.FittingNumbers"
 _LEFT_OUT = "column.exclude.list"
@@ -242,6 +243,21 @@ def sink_config(
             "transforms.fit.columns": ",".join(f"{_encoded(column)}:{kind}" for column, kind in fitting.items()),
         }
     return config
+
+
+def login_config(target: Endpoint, credentials: ConnectorCredentials) -> Mapping[str, str]:
+    """What LOGIN_CLASS validates: the address of a target's sinks and their login; no connector is made of it."""
+    application = "cdc_assets check"
+    is_sqlserver = target.connection.kind == "sqlserver"
+    return {
+        "name": "cdc_assets_check",
+        "topics": "cdc_assets_check",
+        "connection.url": _sqlserver_url(target, application=application)
+        if is_sqlserver
+        else _jdbc_url(target, application=application, rewrites=False),
+        "connection.username": credentials.user,
+        "connection.password": credentials.password,
+    }
 
 
 def sink_application(sink_connector: str) -> str:

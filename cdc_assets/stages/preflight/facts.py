@@ -80,12 +80,14 @@ class TargetFacts:
 class ConnectFacts:
     """What the Connect cluster offers, and what its own validation says of the source connector (None: not asked).
 
+    `target_problems`: why it cannot log in to the target, None when it was not asked.
     `source_config`: how this pipeline's source connector is configured now, None when there is none.
     """
 
     plugins: tuple[ConnectorPlugin, ...]
     problems: tuple[str, ...] | None = None
     source_config: Mapping[str, str] | None = None
+    target_problems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,13 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition
-from cdc_assets.planning.connector_configs import SOURCE_CLASS, CapturedTable, source_config
+from cdc_assets.planning.connector_configs import (
+    LOGIN_CLASS,
+    SOURCE_CLASS,
+    CapturedTable,
+    login_config,
+    source_config,
+)
 from cdc_assets.planning.names import pipeline_names
 from cdc_assets.planning.table_changes import DropTable, TableChange
 from cdc_assets.ports.source import SourceDatabase
@@ -58,13 +64,21 @@ def gather(
     has_converter = offers_converter(plugins) if isinstance(plugins, tuple) else True
     source = _read(lambda: _source(pipeline, neighbours.source(), record, has_converter=has_converter))
     is_source_reached = isinstance(source, SourceFacts)
+    target = _read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached))
     return PreflightFacts(
         pipeline=pipeline,
         others=tuple(other for other in others if other.name != pipeline.name),
         record=record,
         source=source,
-        target=_read(lambda: _target(pipeline, neighbours, record, is_source_reached=is_source_reached)),
-        connect=_connect(pipeline, neighbours, record, plugins, is_source_reached=is_source_reached),
+        target=target,
+        connect=_connect(
+            pipeline,
+            neighbours,
+            record,
+            plugins,
+            is_source_reached=is_source_reached,
+            is_target_reached=isinstance(target, TargetFacts),
+        ),
         kafka=_kafka(pipeline, neighbours),
         is_connect_configured=neighbours.is_connect_configured,
         is_kafka_configured=neighbours.is_kafka_configured,
@@ -140,6 +154,7 @@ def _connect(
     plugins: tuple[ConnectorPlugin, ...] | CdcAssetsError | None,
     *,
     is_source_reached: bool,
+    is_target_reached: bool,
 ) -> ConnectFacts | CdcAssetsError | None:
     connect, secrets = neighbours.connect, neighbours.secrets
     if connect is None or plugins is None or isinstance(plugins, CdcAssetsError):
@@ -148,11 +163,21 @@ def _connect(
     config = _read(lambda: connect.config(made)) if made is not None else None
     if isinstance(config, CdcAssetsError):
         return config
-    # Connect logs in for real: with a source that is away it would only repeat that.
-    if secrets is None or not is_source_reached or SOURCE_CLASS not in {plugin.class_name for plugin in plugins}:
-        return ConnectFacts(plugins, source_config=config)
-    problems = _read(lambda: _validate(pipeline, neighbours.validator or connect, secrets))
-    return ConnectFacts(plugins, (str(problems),) if isinstance(problems, CdcAssetsError) else problems, config)
+    facts = ConnectFacts(plugins, source_config=config)
+    if secrets is None:
+        return facts
+    validator, offered = neighbours.validator or connect, {plugin.class_name for plugin in plugins}
+    # Connect logs in for real: with a side that is away it would only repeat that.
+    if is_source_reached and SOURCE_CLASS in offered:
+        facts = replace(facts, problems=_problems(lambda: _validate(pipeline, validator, secrets)))
+    if is_target_reached and LOGIN_CLASS in offered:
+        facts = replace(facts, target_problems=_problems(lambda: _log_in(pipeline, validator, secrets)))
+    return facts
+
+
+def _problems(ask: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+    found = _read(ask)
+    return (str(found),) if isinstance(found, CdcAssetsError) else found
 
 
 def _kafka(pipeline: Pipeline, neighbours: Neighbours) -> KafkaFacts | CdcAssetsError | None:
@@ -168,3 +193,8 @@ def _validate(pipeline: Pipeline, connect: ConnectCluster, secrets: ConnectSecre
     with secrets.lent(pipeline.source.connection) as credentials:
         config = source_config(pipeline, names, tables, credentials)
         return connect.validate(SOURCE_CLASS, {**config, "name": names.source_connector})
+
+
+def _log_in(pipeline: Pipeline, connect: ConnectCluster, secrets: ConnectSecrets) -> tuple[str, ...]:
+    with secrets.lent(pipeline.target.connection) as credentials:
+        return connect.validate(LOGIN_CLASS, login_config(pipeline.target, credentials))

@@ -2,7 +2,7 @@
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.planning.connector_configs import CONVERTER_VERSION, SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connector_configs import CONVERTER_VERSION, LOGIN_CLASS, SINK_CLASS, SOURCE_CLASS
 from cdc_assets.planning.names import colliding_topics, pipeline_names, too_long_topics
 from cdc_assets.stages.captured_tables import offers_converter
 from cdc_assets.stages.preflight.facts import ConnectFacts, KafkaFacts, PreflightFacts
@@ -32,6 +32,7 @@ def check_stream(facts: PreflightFacts, findings: Findings) -> None:
             _check_plugins(connect, findings)
             _check_converter(connect, findings)
             _check_providers(connect, findings)
+            _check_target_login(facts, connect, findings)
 
 
 def _check_kafka(facts: PreflightFacts, findings: Findings) -> None:
@@ -99,3 +100,24 @@ def _check_providers(connect: ConnectFacts, findings: Findings) -> None:
         )
     what = "Kafka Connect resolves the config providers and logs in to the source"
     findings.pass_unless_found("connect_accepts", what)
+
+
+def _check_target_login(facts: PreflightFacts, connect: ConnectFacts, findings: Findings) -> None:
+    connection = facts.pipeline.target.connection
+    if LOGIN_CLASS not in {plugin.class_name for plugin in connect.plugins}:
+        findings.warn(
+            "connect_target",
+            "whether Kafka Connect can log in to the target is not known before its sinks start: it has not our check",
+            "put cdc_assets/embedded/cdc-assets-connect-sink.jar into the directory of the JDBC sink connector on each "
+            "worker and restart it (docs/own_servers.md); for the embedded one: ./cdc down and ./cdc up",
+        )
+    elif connect.target_problems is not None:
+        host, port = connection.connect_host or connection.host, connection.connect_port or connection.port
+        for problem in connect.target_problems:
+            findings.fail(
+                "connect_target",
+                f"Kafka Connect cannot log in to the target at {host}:{port}: {problem}",
+                "see connect_host, connect_port and tls of the connection, the secret that Connect reads "
+                "(connect_password), and the certificates that the worker's Java trusts",
+            )
+        findings.pass_unless_found("connect_target", f"Kafka Connect logs in to the target at {host}:{port}")

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,6 +55,7 @@ class Site:
     is_connect_configured: bool = False
     kafka_bootstrap: str | None = None
     target_schema: str = "dbo"
+    target_connect_port: int | None = None
     others: Sequence[Pipeline] = ()
 
     def on_source(self, statement: str) -> None:
@@ -83,11 +84,12 @@ class Site:
     @property
     def pipeline(self) -> Pipeline:
         """The pipeline of the test."""
+        target = _endpoint(self.databases.target_url, self.target_role, self.target_schema)
         return Pipeline(
             name="sales",
             mode=self.mode,
             source=_endpoint(self.databases.source_url, self.source_role, "public"),
-            target=_endpoint(self.databases.target_url, self.target_role, self.target_schema),
+            target=replace(target, connection=replace(target.connection, connect_port=self.target_connect_port)),
             tables=tuple(
                 TableMapping(TableName("public", table), TableName(self.target_schema, table), self.key)
                 for table in self.tables
@@ -113,6 +115,7 @@ class Site:
                 pipeline.target, password=self.password, pipeline="sales", epoch=0, is_read_only=True
             ),
             connect=None if self.connect_url is None else KafkaConnect(self.connect_url, patience_seconds=5),
+            validator=None if self.connect_url is None else KafkaConnect(self.connect_url, patience_seconds=60),
             secrets=None if secrets_dir is None else EmbeddedConnectSecrets(secrets_dir, lambda _: self.password),
             is_connect_configured=self.is_connect_configured,
             kafka=None if self.kafka_bootstrap is None else Kafka(self.kafka_bootstrap, timeout_seconds=5),

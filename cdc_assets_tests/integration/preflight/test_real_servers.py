@@ -258,14 +258,28 @@ def test_connect_resolves_the_config_providers_and_logs_in(
     site.make_table()
     site.connect_url, site.secrets_dir = connect_url, connect_secrets_dir
     assert site.found() == []
-    assert {"connect_reachable", "connect_plugins", "connect_accepts"} <= {check.name for check in site.checks()}
+    asked = {"connect_reachable", "connect_plugins", "connect_accepts", "connect_target"}
+    assert asked <= {check.name for check in site.checks()}
+
+
+def test_a_target_that_connect_sees_at_another_address_is_found_before_the_start(
+    site_18: Site, connect_url: str, connect_secrets_dir: Path
+) -> None:
+    """We reach it, and its sinks would not: without this check the start would tell, after the whole load."""
+    site_18.make_table()
+    site_18.connect_url, site_18.secrets_dir = connect_url, connect_secrets_dir
+    site_18.target_connect_port = free_port()
+    found = site_18.failed()
+    assert set(found) == {"connect_target"}
+    assert f"cannot log in to the target at 127.0.0.1:{site_18.target_connect_port}" in found["connect_target"].what
+    assert PASSWORD not in json.dumps(found["connect_target"].as_json())
 
 
 def test_a_secret_that_connect_may_not_read_is_found(site_18: Site, connect_url: str, tmp_path: Path) -> None:
     site_18.make_table()
     site_18.connect_url, site_18.secrets_dir = connect_url, tmp_path / "elsewhere"
     found = site_18.found()
-    assert {check.name for check in found} == {"connect_accepts"}
+    assert {check.name for check in found} == {"connect_accepts", "connect_target"}
     assert PASSWORD not in json.dumps([check.as_json() for check in found])
 
 

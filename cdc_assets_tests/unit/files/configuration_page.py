@@ -77,6 +77,7 @@ CHECKS = {
     "connect_plugins": "the Debezium PostgreSQL source and JDBC sink plugins are there",
     "connect_converter": "warns when Connect has not our converter, which carries more types exactly",
     "connect_accepts": "Connect resolves the config providers and logs in to the source with them",
+    "connect_target": "Connect logs in to the target as its sinks will",
 }
 _ITEMS = {"tables": "[].", "channels": ".NAME."}
 _HEAD = """\

@@ -17,7 +17,13 @@ from cdc_assets.model.table import (
     TableMapping,
     TableName,
 )
-from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connector_configs import (
+    CONVERTER_OFFER,
+    CONVERTER_VERSION,
+    LOGIN_CLASS,
+    SINK_CLASS,
+    SOURCE_CLASS,
+)
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.ports.target import TargetServer
@@ -106,8 +112,10 @@ CONNECT = ConnectFacts(
         ConnectorPlugin(SOURCE_CLASS, "3.7.0"),
         ConnectorPlugin(SINK_CLASS, "3.6.0"),
         ConnectorPlugin(CONVERTER_OFFER, CONVERTER_VERSION),
+        ConnectorPlugin(LOGIN_CLASS, "1"),
     ),
     (),
+    target_problems=(),
 )
 
 

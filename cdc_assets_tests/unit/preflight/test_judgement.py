@@ -341,7 +341,7 @@ def test_what_is_in_order_passes(case: Case) -> None:
             "also written by pipeline other",
         ),
         (
-            GOOD.having(connect=ConnectFacts((CONNECT.plugins[0], CONNECT.plugins[2]), ())),
+            GOOD.having(connect=ConnectFacts((CONNECT.plugins[0], *CONNECT.plugins[2:]), ())),
             "connect_plugins",
             "JdbcSinkConnector",
         ),
@@ -350,6 +350,11 @@ def test_what_is_in_order_passes(case: Case) -> None:
             GOOD.having(connect=ConnectFacts(CONNECT.plugins, ("topic.prefix: value is invalid",))),
             "connect_accepts",
             "topic.prefix: value is invalid",
+        ),
+        (
+            GOOD.having(connect=replace(CONNECT, target_problems=("connection.url: Login failed for user",))),
+            "connect_target",
+            "Kafka Connect cannot log in to the target at ",
         ),
         (with_columns(Verdict.REFUSED), "column_type", "orders.amount is integer, which cannot be carried"),
         (
@@ -460,14 +465,23 @@ def test_what_could_lose_something_fails(case: Case, name: str, what: str) -> No
             "does not run: refused",
         ),
         (
-            GOOD.having(connect=ConnectFacts(CONNECT.plugins[:2], ())),
+            GOOD.having(connect=ConnectFacts((*CONNECT.plugins[:2], CONNECT.plugins[3]), ())),
             "connect_converter",
             "Kafka Connect has not our converter",
         ),
         (
-            GOOD.having(connect=ConnectFacts((*CONNECT.plugins[:2], ConnectorPlugin(CONVERTER_OFFER, "0")), ())),
+            GOOD.having(
+                connect=ConnectFacts(
+                    (*CONNECT.plugins[:2], ConnectorPlugin(CONVERTER_OFFER, "0"), CONNECT.plugins[3]), ()
+                )
+            ),
             "connect_converter",
             "Kafka Connect has not our converter",
+        ),
+        (
+            GOOD.having(connect=ConnectFacts(CONNECT.plugins[:3], ())),
+            "connect_target",
+            "whether Kafka Connect can log in to the target is not known before its sinks start",
         ),
     ],
 )
