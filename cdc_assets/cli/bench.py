@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from cdc_assets.cli.follow import follow
 from cdc_assets.cli.rendering import print_json, say, terminal
 from cdc_assets.cli.stack import fetch_bar
 from cdc_assets.embedded.bench.load import bench_load
+from cdc_assets.embedded.bench.load_sqlserver import bench_load_sqlserver
 from cdc_assets.embedded.bench.report import BenchReport, Sheet
 from cdc_assets.embedded.bench.scale import bench_scale
 from cdc_assets.embedded.bench.stream import bench_stream
@@ -24,6 +26,15 @@ from cdc_assets.wiring.basics import load_settings
 app = typer.Typer(help="Measure on servers of its own, beside a peer in the same run.", no_args_is_help=True)
 
 _SIZES = (1, 10, 50, 100)
+
+
+class LoadTarget(StrEnum):
+    """What a load is measured into."""
+
+    POSTGRES = "postgres"
+    SQLSERVER = "sqlserver"
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -49,20 +60,33 @@ def load(
     client_bin: Annotated[
         Path | None, typer.Option(metavar="DIRECTORY", help="Where psql, pg_dump and pg_restore are; else looked for.")
     ] = None,
+    target: Annotated[
+        LoadTarget,
+        typer.Option(help="Into what: postgres, a server of its own, or sqlserver, the one of CDC_TEST_SQLSERVER_URL."),
+    ] = LoadTarget.POSTGRES,
+    *,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the verified full load beside pg_dump | pg_restore and psql COPY | psql COPY, which verify nothing."""
+    """Measure the verified full load beside peers that verify nothing.
+
+    Into PostgreSQL: pg_dump | pg_restore and psql COPY | psql COPY. Into SQL Server: pyodbc with fast_executemany.
+    """
     settings = load_settings()
     with _stoppable():
-        report = bench_load(
-            settings,
-            rows=rows,
-            rounds=rounds,
-            streams=streams,
-            client_bin=client_bin,
-            report=_say,
-            progress_bar=fetch_bar,
-        )
+        if target is LoadTarget.SQLSERVER:
+            report = bench_load_sqlserver(
+                settings, rows=rows, rounds=rounds, streams=streams, report=_say, progress_bar=fetch_bar
+            )
+        else:
+            report = bench_load(
+                settings,
+                rows=rows,
+                rounds=rounds,
+                streams=streams,
+                client_bin=client_bin,
+                report=_say,
+                progress_bar=fetch_bar,
+            )
     _show(report, as_json=as_json)
 
 

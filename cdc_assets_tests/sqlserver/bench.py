@@ -7,11 +7,12 @@ from functools import partial
 from cdc_assets.adapters.connect_secrets import EmbeddedConnectSecrets
 from cdc_assets.adapters.sqlserver import SqlServerTarget
 from cdc_assets.model.pipeline import Endpoint, Pipeline, SecretReference
+from cdc_assets.model.sqlserver_url import SECRET
 from cdc_assets.ports.target import TargetDatabase
 from cdc_assets_tests.integration.load.killed_run import run_until_killed
 from cdc_assets_tests.integration.streaming.bench import StreamBench
 from cdc_assets_tests.services.servers import PASSWORD
-from cdc_assets_tests.sqlserver.server import SECRET, SqlServer
+from cdc_assets_tests.sqlserver.server import SqlServer
 from cdc_assets_tests.sqlserver.values import differences
 
 

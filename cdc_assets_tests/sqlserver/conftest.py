@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cdc_assets.model.sqlserver_url import EXAMPLE, VARIABLE
 from cdc_assets.settings import inherited_environment
 from cdc_assets_tests.services.servers import Databases, delete_connectors
 from cdc_assets_tests.sqlserver.bench import SqlServerBench
-from cdc_assets_tests.sqlserver.server import EXAMPLE, VARIABLE, SqlServer, schema_of_its_own
+from cdc_assets_tests.sqlserver.server import SqlServer, schema_of_its_own
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

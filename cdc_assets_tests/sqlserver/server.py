@@ -9,16 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from cdc_assets.dialects.sqlserver import quote, quote_table
-from cdc_assets.model.pipeline import Connection, Endpoint, SecretReference, Tls
+from cdc_assets.model.pipeline import Connection, Endpoint
 from cdc_assets.model.sqlserver_connection import SqlServerAddress
+from cdc_assets.model.sqlserver_url import SqlServerUrl
 from cdc_assets.model.table import TableName
-
-VARIABLE = "CDC_TEST_SQLSERVER_URL"
-EXAMPLE = "mssql://user:password@host:1433/database"
-SECRET = SecretReference(env=VARIABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +28,9 @@ class SqlServer:
 
     @classmethod
     def parse(cls, url: str) -> "SqlServer":
-        """Read EXAMPLE; `?tls=disable` sends in plain, `?trust_server_certificate=false` checks the certificate."""
-        parts = urlsplit(url)
-        if parts.scheme != "mssql" or not parts.hostname or not parts.username or not parts.path.strip("/"):
-            msg = f"{VARIABLE} must look like {EXAMPLE}"
-            raise ValueError(msg)
-        words = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
-        connection = Connection(
-            "warehouse",
-            "sqlserver",
-            parts.hostname,
-            parts.port or 1433,
-            unquote(parts.username),
-            SECRET,
-            tls=Tls(mode="disable") if words.get("tls") == "disable" else Tls(),
-            trust_server_certificate=words.get("trust_server_certificate") != "false",
-        )
-        return cls(connection, unquote(parts.path.strip("/")), unquote(parts.password or ""))
+        """Read the URL of the environment."""
+        read = SqlServerUrl.parse(url)
+        return cls(read.connection, read.database, read.password)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -60,12 +42,12 @@ class SqlServer:
         return quote_table(TableName(self.schema, name))
 
     @contextmanager
-    def session(self) -> Iterator[Any]:
-        """A cursor whose every statement commits by itself."""
+    def session(self, *, autocommit: bool = True) -> Iterator[Any]:
+        """A cursor whose every statement commits by itself, or one whose statements are undone at the end."""
         import mssql_python  # noqa: PLC0415  wants libraries that only these tests need
 
         address = SqlServerAddress.of(self.endpoint)
-        connection = mssql_python.connect(address.odbc(self.password), autocommit=True)
+        connection = mssql_python.connect(address.odbc(self.password), autocommit=autocommit)
         try:
             yield connection.cursor()
         finally:

@@ -14,7 +14,7 @@ from psycopg import sql
 from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_not_result, stop_after_delay, wait_fixed
 
 from cdc_assets.embedded.bench import changes
-from cdc_assets.embedded.bench.ground import Ground, PipelineFile, run_environment
+from cdc_assets.embedded.bench.ground import Ground, PipelineFile, postgres_side, run_environment
 from cdc_assets.embedded.bench.meter import Meter
 from cdc_assets.model.errors import BenchError
 from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
@@ -139,9 +139,16 @@ class OurPipeline(_Connectors):
         self.source_url, self.target_url = _databases(self.ground, "ours")
         changes.make_table(self.source_url)
         source, target = (self.ground.cluster(side) for side in ("source", "target"))
-        pipeline = PipelineFile("bench", "full_load_and_cdc", source.port, "ours", target.port, "ours", [changes.TABLE])
-        pipeline.write(self.ground.settings)
-        Meter(run_environment(self.ground.settings)).pipe(pipeline.command())
+        settings = self.ground.settings
+        pipeline = PipelineFile(
+            "bench",
+            "full_load_and_cdc",
+            postgres_side(settings, source.port, "ours", "public"),
+            postgres_side(settings, target.port, "ours", "dbo"),
+            [changes.TABLE],
+        )
+        pipeline.write(settings)
+        Meter(run_environment(settings)).pipe(pipeline.command())
         self.source_connector = next(
             name for name, entry in self.connectors().items() if _serves(entry, "database.dbname", "ours")
         )

@@ -3,6 +3,7 @@
 All of it is removed at the end. The servers are those of `./cdc up`, with its settings; none is tuned for a benchmark.
 """
 
+import json
 import secrets
 import shutil
 import sys
@@ -78,9 +79,11 @@ class Ground:
     _clusters: dict[str, PostgresCluster] = field(default_factory=dict)
     _processes: dict[str, ServerProcess] = field(default_factory=dict)
 
-    def start_postgres(self) -> None:
-        """Start three clusters: source, target and the state database."""
-        ports = {"source": free_port(), "target": free_port(), "state": self.settings.embedded_pg_port}
+    def start_postgres(self, *, has_target: bool = True) -> None:
+        """Start the clusters: source, state database and, unless the target is another product's, target."""
+        ports = {"source": free_port(), "state": self.settings.embedded_pg_port}
+        if has_target:
+            ports["target"] = free_port()
         for name, port in ports.items():
             cluster = PostgresCluster(
                 name=f"PostgreSQL ({name})",
@@ -93,7 +96,7 @@ class Ground:
             )
             self._clusters[name] = cluster
             self._processes[name] = cluster.process()
-        self.report(f"starting three PostgreSQL {self.major} servers: source, target, state")
+        self.report(f"starting PostgreSQL {self.major} servers: {', '.join(ports)}")
         self.supervisor.start(*self._processes.values())
         self._clusters["state"].ensure_database(EMBEDDED_DATABASE)
         ensure_schema(self.settings.database_url, DAGSTER_SCHEMA)
@@ -177,15 +180,31 @@ def ensure_password(settings: Settings) -> str:
 
 
 @dataclass(frozen=True)
+class Side:
+    """A side of a benchmark's pipeline: its entry in the connections file, its database and schema."""
+
+    entry: str
+    database: str
+    schema: str
+
+
+def postgres_side(settings: Settings, port: int, database: str, schema: str) -> Side:
+    """Return a side on one of the benchmark's own servers."""
+    entry = (
+        f"kind: postgres, host: 127.0.0.1, port: {port}, user: {EMBEDDED_USER}, "
+        f"password: {{file: {settings.embedded_password_file}}}"
+    )
+    return Side(f"{{{entry}}}", database, schema)
+
+
+@dataclass(frozen=True)
 class PipelineFile:
     """One pipeline of a benchmark, as a user would write it."""
 
     name: str
     mode: str
-    source_port: int
-    source_database: str
-    target_port: int
-    target_database: str
+    source: Side
+    target: Side
     tables: Sequence[str]
     streams: int = 2
 
@@ -193,19 +212,17 @@ class PipelineFile:
         """Write its file in place of every other one, and the connections it needs."""
         for file in settings.pipelines_dir.glob("*.yaml"):
             file.unlink()
+        sides = {"source": self.source, "target": self.target}
         settings.connections_file.write_text(
-            "".join(
-                f"{side}:\n  kind: postgres\n  host: 127.0.0.1\n  port: {port}\n  user: {EMBEDDED_USER}\n"
-                f"  password: {{file: {settings.embedded_password_file}}}\n"
-                for side, port in (("source", self.source_port), ("target", self.target_port))
-            ),
-            encoding="utf-8",
+            "".join(f"{name}: {side.entry}\n" for name, side in sides.items()), encoding="utf-8"
         )
         (settings.pipelines_dir / f"{self.name}.yaml").write_text(
             f"mode: {self.mode}\n"
-            f"source: {{connection: source, database: {self.source_database}, schema: public}}\n"
-            f"target: {{connection: target, database: {self.target_database}, schema: dbo}}\n"
-            f"options: {{load_streams: {self.streams}}}\n"
+            + "".join(
+                f"{name}: {{connection: {name}, database: {json.dumps(side.database)}, schema: {side.schema}}}\n"
+                for name, side in sides.items()
+            )
+            + f"options: {{load_streams: {self.streams}}}\n"
             "tables:\n" + "".join(f"  - {table}\n" for table in self.tables),
             encoding="utf-8",
         )

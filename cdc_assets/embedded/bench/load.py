@@ -4,25 +4,22 @@ Every run of every contender begins with an empty target database and written-ou
 and the one that begins changes from round to round.
 """
 
-import json
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from cdc_assets.embedded.bench import meter, sample
 from cdc_assets.embedded.bench.clients import ClientPrograms, find_clients
-from cdc_assets.embedded.bench.ground import Ground, PipelineFile, run_environment, running_ground
+from cdc_assets.embedded.bench.ground import Ground, PipelineFile, postgres_side, run_environment, running_ground
+from cdc_assets.embedded.bench.load_report import Run, load_report, memory_mb, wall_ratio
+from cdc_assets.embedded.bench.load_runs import load_ours, run_rounds
 from cdc_assets.embedded.bench.meter import Meter
 from cdc_assets.embedded.bench.phases import Phases
-from cdc_assets.embedded.bench.report import Aim, BenchReport, Machine, Sheet, shown_spread, spread
+from cdc_assets.embedded.bench.report import Aim, BenchReport, Machine
 from cdc_assets.embedded.stack import ProgressBar
 from cdc_assets.embedded.supervisor import Report
 from cdc_assets.model.errors import BenchError
@@ -37,22 +34,6 @@ _DATABASE = "bench"
 _BUILD_MEMORY = "-c maintenance_work_mem=512MB"
 _RSS_AIM_MB = 256
 _PIPE_AIM = 0.7
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One load by one contender."""
-
-    wall_seconds: float
-    cpu_seconds: float
-    rss_mb: float
-    server_cpu_seconds: float
-    steps: Mapping[str, float]
-
-    @property
-    def all_cpu_seconds(self) -> float:
-        """CPU of clients and servers: what is left to compare where neighbours keep the machine busy."""
-        return self.cpu_seconds + self.server_cpu_seconds
 
 
 def bench_load(
@@ -73,21 +54,25 @@ def bench_load(
         bench = _Load(ground, clients, rows, streams)
         report(f"filling {len(sample.TABLES)} tables")
         size = bench.prepare()
-        runs: dict[str, list[Run]] = {name: [] for name in bench.contenders}
-        for number in range(rounds):
-            names = list(bench.contenders)
-            for name in names[number % len(names) :] + names[: number % len(names)]:
-                run = bench.run(name)
-                runs[name].append(run)
-                report(f"round {number + 1}: {name}: {run.wall_seconds:.2f} s, client CPU {run.cpu_seconds:.2f} s")
+        runs = run_rounds(list(bench.contenders), rounds, bench.run, report)
         report("once more, to see where the time goes")
         phases = bench.explain()
         version = ground.server_version("source")
-    return _answer(runs, machine, phases, size_bytes=size, options={
-        "rows": rows, "rounds": rounds, "streams": streams,
+    options = {
+        "rows": rows,
+        "rounds": rounds,
+        "streams": streams,
         "tables": {table.name: table.count(rows) for table in sample.TABLES},
-        "size_mb": round(size / 1e6, 1), "servers": f"PostgreSQL {version}", "clients": f"PostgreSQL {clients.version}",
-    })  # fmt: skip
+        "size_mb": round(size / 1e6, 1),
+        "servers": f"PostgreSQL {version}",
+        "clients": f"PostgreSQL {clients.version}",
+    }
+    aims = (
+        Aim(f"wall of {DUMP} / ours", 1.0, wall_ratio(runs, OURS, DUMP)),
+        Aim(f"wall of {PIPE} / ours", _PIPE_AIM, wall_ratio(runs, OURS, PIPE)),
+        Aim("our memory, MB", _RSS_AIM_MB, memory_mb(runs, OURS), is_ceiling=True),
+    )
+    return load_report(runs, OURS, machine.as_json(), phases=phases, size_bytes=size, options=options, aims=aims)
 
 
 class _Load:
@@ -137,21 +122,17 @@ class _Load:
 
     def _ours(self, clients: Meter) -> Mapping[str, float]:
         self._count += 1
-        source, target = (self._ground.cluster(side) for side in ("source", "target"))
-        tables = [table.name for table in sample.TABLES]
+        settings = self._ground.settings
+        ports = {side: self._ground.cluster(side).port for side in ("source", "target")}
         pipeline = PipelineFile(
-            f"bench_{self._count}", "full_load_only", source.port, _DATABASE, target.port, _DATABASE, tables,
+            f"bench_{self._count}",
+            "full_load_only",
+            postgres_side(settings, ports["source"], _DATABASE, "public"),
+            postgres_side(settings, ports["target"], _DATABASE, "dbo"),
+            [table.name for table in sample.TABLES],
             self._streams,
-        )  # fmt: skip
-        pipeline.write(self._ground.settings)
-        begun = time.monotonic()
-        told = [json.loads(line) for line in clients.pipe(pipeline.command()).splitlines()]
-        ended = [*told, {"step": "end", "at": time.monotonic()}]
-        moments = [begun, *(float(step["at"]) for step in ended)]
-        return {
-            str(step["step"]): round(after - before, 3)
-            for step, before, after in zip(ended, moments[:-1], moments[1:], strict=True)
-        }
+        )
+        return load_ours(clients, settings, pipeline)
 
     def _dump(self, options: Sequence[str], clients: Meter) -> Mapping[str, float]:
         tables = [part for table in sample.TABLES for part in ("-t", f"public.{table.name}")]
@@ -217,87 +198,3 @@ class _Load:
 def pipes(streams: int) -> str:
     """Return the name of the contender that copies as many tables at once as our load does."""
     return f"{PIPE}, {streams} at once"
-
-
-def _answer(
-    runs: Mapping[str, Sequence[Run]],
-    machine: Machine,
-    phases: Mapping[str, float],
-    *,
-    size_bytes: int,
-    options: Mapping[str, Any],
-) -> BenchReport:
-    # In each round all stood on the same machine with the same neighbours: the ratio of a round, then their median.
-    ratios = {
-        name: [theirs.wall_seconds / ours.wall_seconds for theirs, ours in zip(of_peer, runs[OURS], strict=True)]
-        for name, of_peer in runs.items()
-    }
-    cpu_ratios = {
-        name: [theirs.all_cpu_seconds / ours.all_cpu_seconds for theirs, ours in zip(of_peer, runs[OURS], strict=True)]
-        for name, of_peer in runs.items()
-    }
-    steps = {
-        step: spread([run.steps[step] for run in runs[OURS]]) for step in (runs[OURS][0].steps if runs[OURS] else ())
-    }
-    rows = [
-        (
-            name,
-            shown_spread([run.wall_seconds for run in of_one]),
-            shown_spread([size_bytes / 1e6 / run.wall_seconds for run in of_one], 0),
-            shown_spread([run.cpu_seconds for run in of_one]),
-            shown_spread([run.server_cpu_seconds for run in of_one]),
-            f"{statistics.median(run.rss_mb for run in of_one):.0f}",
-            shown_spread(ratios[name], 2),
-            shown_spread(cpu_ratios[name], 2),
-        )
-        for name, of_one in runs.items()
-    ]
-    columns = ("LOAD", "WALL s", "MB/s", "CLIENT CPU s", "SERVER CPU s", "RSS MB", "WALL / OURS", "ALL CPU / OURS")
-    return BenchReport(
-        bench="load",
-        options=options,
-        machine=machine.as_json(),
-        figures={
-            "contenders": {name: _figures(of_one, ratios[name], cpu_ratios[name]) for name, of_one in runs.items()},
-            "steps_seconds": steps,
-            "phases_session_seconds": phases,
-        },
-        sheets=(
-            Sheet("median (least-most) of the rounds", columns, rows),
-            Sheet(
-                "the steps of our run",
-                ("STEP", "SECONDS"),
-                [(_STEPS.get(step, step), f"{seconds['median']:.2f}") for step, seconds in steps.items()],
-            ),
-            Sheet(
-                "what sessions were busy with in one more run of ours",
-                ("WORK", "SESSION SECONDS"),
-                [(what, f"{seconds:.1f}") for what, seconds in phases.items()],
-            ),
-        ),
-        aims=(
-            Aim(f"wall of {DUMP} / ours", 1.0, statistics.median(ratios[DUMP])),
-            Aim(f"wall of {PIPE} / ours", _PIPE_AIM, statistics.median(ratios[PIPE])),
-            Aim("our memory, MB", _RSS_AIM_MB, statistics.median(run.rss_mb for run in runs[OURS]), is_ceiling=True),
-        ),
-    )
-
-
-_STEPS = {
-    "loaded": "the program itself is loaded",
-    "target_schema": "checks, and the target's tables are made",
-    "loaded_table": "rows copied and read back, keys built",
-    "end": "end of the process",
-}
-
-
-def _figures(runs: Sequence[Run], ratios: Sequence[float], cpu_ratios: Sequence[float]) -> Mapping[str, Any]:
-    return {
-        "wall_seconds": spread([run.wall_seconds for run in runs]),
-        "client_cpu_seconds": spread([run.cpu_seconds for run in runs]),
-        "server_cpu_seconds": spread([run.server_cpu_seconds for run in runs]),
-        "rss_mb": spread([run.rss_mb for run in runs]),
-        "wall_to_ours": spread(ratios),
-        "cpu_to_ours": spread(cpu_ratios),
-        "all_wall_seconds": [round(run.wall_seconds, 3) for run in runs],
-    }

@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 import psycopg
 from psycopg import sql
 
-from cdc_assets.embedded.bench.ground import PipelineFile, bench_home
+from cdc_assets.embedded.bench.ground import PipelineFile, bench_home, postgres_side
 from cdc_assets.embedded.bench.meter import shared_bytes
 from cdc_assets.embedded.bench.report import BenchReport, Machine, Sheet, shown_spread, spread
 from cdc_assets.embedded.server_process import free_port
@@ -91,7 +91,11 @@ def _measure(settings: Settings, count: int, rows: int, follow: Follow, progress
         names = [f"t{number:04}" for number in range(1, count + 1)]
         # Before Dagster loads its definitions: a file that came later would wait for the next look at the directory.
         PipelineFile(
-            _PIPELINE, "full_load_and_cdc", ports["source"], _DATABASE, ports["target"], _DATABASE, names
+            _PIPELINE,
+            "full_load_and_cdc",
+            postgres_side(inner, ports["source"], _DATABASE, "public"),
+            postgres_side(inner, ports["target"], _DATABASE, "dbo"),
+            names,
         ).write(inner)
         begun = time.monotonic()
         with stack.running() as supervisor:
