@@ -60,7 +60,8 @@ class TlsEntry(StrictEntry):
     )
     ca_file: FilePath | None = Field(
         default=None,
-        description="Certificate of the authority, for verify-ca and verify-full. Relative to the connections file.",
+        description="postgres only: certificate of the authority, for verify-ca and verify-full. Relative to the "
+        "connections file.",
         examples=["/etc/ssl/app_ca.pem"],
     )
 
@@ -119,7 +120,7 @@ class ConnectionEntry(StrictEntry):
                 )
         elif self.tls.ca_file is not None or self.tls.mode.startswith("verify"):
             raise refused(
-                "the drivers of SQL Server take authorities from the machine's own store, not from a file",
+                "the drivers of SQL Server read authorities from the machine's own store, none from a file",
                 "use `tls: {mode: require}` (certificates are checked unless trust_server_certificate is true), and "
                 "add the authority with update-ca-certificates here and with keytool on the Connect workers",
                 at=("tls",),
