@@ -281,6 +281,9 @@ def _look_at_everything(scene: Scene) -> None:
     scene.run("status")
     one = "/api/pipelines/sales"
     scene.ask_api("/health", "/health/ready", "/api/pipelines", one, f"{one}/events", f"{one}/lag", "/metrics", "/docs")
+    scene.ask_api(
+        "/", "/page/state", "/page/health", "/page/pipelines/sales/lag", f"{one}/lag/history", "/openapi.json"
+    )
     scene.ask_connect()
     scene.read_command_lines()
     scene.read_state("flowing")
@@ -339,5 +342,6 @@ def test_the_search_sees_what_is_there(scene: Scene, tmp_path: Path) -> None:
     }
     assert search_texts({"x": f"a{_ROWS['key']}b"}, _ROWS) == {("x", "key")}
     assert any("GET /api/pipelines/sales 200" in place and "QUARANTINED" in scene.said[place] for place in scene.said)
+    assert any("GET / 200" in place and "QUARANTINED" in text for place, text in scene.said.items())
     assert any("diagnose" in place and "QUARANTINED" in text for place, text in scene.said.items())
     assert len(scene.traces) == len(_TABLES) + 1
