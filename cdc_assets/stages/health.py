@@ -61,12 +61,13 @@ def check_health(context: HealthContext, memory: HealthMemory) -> HealthReport:
         or record.lease_is_live
         or not _is_looked_after(context.pipeline, record)
     ):
-        # A restart keeps its place in the row of pauses; a marker of before the run proves nothing about what it
-        # changed.
-        return HealthReport(None, HealthMemory(root=memory.root, restarts=memory.restarts))
+        # A restart keeps its place in the row of pauses, and workers stay as slow as they are; a marker of before the
+        # run proves nothing about what it changed.
+        kept = HealthMemory(root=memory.root, restarts=memory.restarts, passed_seconds=memory.passed_seconds)
+        return HealthReport(None, kept)
     names = pipeline_names(context.pipeline, record.generation, record.suffix)
     if memory.root != names.root:
-        memory = HealthMemory(root=names.root)
+        memory = HealthMemory(root=names.root, passed_seconds=memory.passed_seconds)
     kept = context.looks.baseline(record.id, root=names.root) or Baseline()
     facts, view, memory = Observation(context, record, names).look(replace(memory, baseline=kept))
     verdict = judge(facts, memory.since)
