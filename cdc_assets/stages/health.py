@@ -63,8 +63,8 @@ def check_health(context: HealthContext, memory: HealthMemory) -> HealthReport:
     ):
         # A restart keeps its place in the row of pauses, and workers stay as slow as they are; a marker of before the
         # run proves nothing about what it changed.
-        kept = HealthMemory(root=memory.root, restarts=memory.restarts, passed_seconds=memory.passed_seconds)
-        return HealthReport(None, kept)
+        lasting = HealthMemory(root=memory.root, restarts=memory.restarts, passed_seconds=memory.passed_seconds)
+        return HealthReport(None, lasting)
     names = pipeline_names(context.pipeline, record.generation, record.suffix)
     if memory.root != names.root:
         memory = HealthMemory(root=names.root, passed_seconds=memory.passed_seconds)
