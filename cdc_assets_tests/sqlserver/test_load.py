@@ -122,7 +122,8 @@ def test_a_planted_difference_is_found_and_named(bench: SqlServerBench, tamper: 
     outcomes = bench.start(pipeline, progress=after_chunks(3, lambda: bench.target(statement)))
 
     error = outcomes["t"].error
-    assert isinstance(error, VerificationError)
+    # A table that began again, because its view was lost, holds nothing of what was planted before.
+    assert isinstance(error, VerificationError), "\n".join(bench.log)
     assert "table public.t" in error.message
     assert words in error.message
     assert "value" not in error.message

@@ -5,6 +5,7 @@ same connection object as the sink connectors do (`model/sqlserver_connection`).
 """
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -61,6 +62,14 @@ class SqlServerSessions:
     password: str = field(repr=False)
     application: str
     patience_seconds: float | None = None
+    _open: set[int] = field(default_factory=set, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def open_sessions(self) -> Sequence[int]:
+        """The numbers by which the server knows the sessions of `transaction` that are open now, of any thread."""
+        with self._lock:
+            return sorted(self._open)
 
     @property
     def where(self) -> str:
@@ -74,19 +83,22 @@ class SqlServerSessions:
         try:
             with self._engine.connect() as connection:
                 # Else an error may leave half of a transaction, and the rest of it be committed.
-                connection.execute(text("SET XACT_ABORT ON"))
+                number = int(connection.exec_driver_sql("SET XACT_ABORT ON; SELECT @@SPID").scalar_one())
                 connection.commit()
-                transaction = connection.begin()
-                try:
+                with self._known(number), _committed(connection):
                     yield connection
-                except BaseException:
-                    # A server that has ended it by itself may refuse to end it once more.
-                    with suppress(DBAPIError):
-                        transaction.rollback()
-                    raise
-                transaction.commit()
         except DBAPIError as error:
             raise self.error(error.orig or error, purpose, table=table) from error
+
+    @contextmanager
+    def _known(self, number: int) -> Iterator[None]:
+        with self._lock:
+            self._open.add(number)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(number)
 
     def open_bulk(self) -> "BulkConnection":
         """Open a session of the driver itself in autocommit; the caller closes it."""
@@ -179,6 +191,19 @@ class SqlServerSessions:
                 f"{self.where}: the driver {name} cannot be loaded here: {what} is missing",
                 hint=f"run as root: {fix}" if found else fix,
             ) from error
+
+
+@contextmanager
+def _committed(connection: Connection) -> Iterator[None]:
+    transaction = connection.begin()
+    try:
+        yield
+    except BaseException:
+        # A server that has ended it by itself may refuse to end it once more.
+        with suppress(DBAPIError):
+            transaction.rollback()
+        raise
+    transaction.commit()
 
 
 def is_away(error: BaseException) -> bool:

@@ -1,7 +1,4 @@
-"""The target database on a SQL Server: what `ports/target.py` asks for, a session for each request.
-
-Known gap: a server that holds back commits for a standby is not noticed (`waits`).
-"""
+"""The target database on a SQL Server: what `ports/target.py` asks for, a session for each request."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +14,7 @@ from cdc_assets.adapters.sqlserver import bookkeeping
 from cdc_assets.adapters.sqlserver.catalog import read_definitions, read_server
 from cdc_assets.adapters.sqlserver.chunk_writer import chunk_writer
 from cdc_assets.adapters.sqlserver.ddl import changed_table, ddl
+from cdc_assets.adapters.sqlserver.held_sessions import held_session
 from cdc_assets.adapters.sqlserver.session import LockNotGrantedError, SqlServerSessions, is_locked, rows
 from cdc_assets.adapters.sqlserver.verification import verify_load
 from cdc_assets.dialects.sqlserver import quote, quote_table
@@ -212,8 +210,9 @@ class SqlServerTarget:
         return int(found[0]["sessions"])
 
     def waits(self) -> WaitingError | None:
-        """None: what holds back a commit is not looked for."""
-        return None
+        """What this run's sessions wait for: a replica before a lock. None where the login may not see it."""
+        with self._sessions.transaction("what its sessions wait for cannot be read") as connection:
+            return held_session(connection, self._sessions.open_sessions, where=self._sessions.where)
 
     def end_stale_sessions(self, pipeline: str, *, before_epoch: int) -> int:
         """Nothing has to end: `claim` waits for what an older run is writing, and lets it write nothing more.
