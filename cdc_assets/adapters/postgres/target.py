@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import LiteralString, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import psycopg
@@ -11,24 +10,22 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from cdc_assets.adapters.postgres import bookkeeping
 from cdc_assets.adapters.postgres.chunk_writer import chunk_writer, read_receipts
-from cdc_assets.adapters.postgres.ddl import changed_table, ddl
+from cdc_assets.adapters.postgres.ddl import ddl
 from cdc_assets.adapters.postgres.definitions import read_definitions, waiting_briefly
 from cdc_assets.adapters.postgres.held_sessions import held_session
 from cdc_assets.adapters.postgres.read_back import verify_load
+from cdc_assets.adapters.postgres.schema_changes import carry_out, drop_table, table_oid
 from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
 from cdc_assets.adapters.postgres.session import Connection, Sessions, fetch_all, fetch_one, statement
 from cdc_assets.adapters.postgres.stale_sessions import end_stale_sessions
-from cdc_assets.dialects.postgres import application_name, application_prefix, index_name, quote_table
-from cdc_assets.model.errors import TargetNotOursError, WaitingError
+from cdc_assets.dialects.postgres import application_name, application_prefix, quote_table
+from cdc_assets.model.errors import WaitingError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.chunks import Chunk
 from cdc_assets.planning.table_changes import (
-    AddIndex,
-    AddKey,
     CreateTable,
-    DropTable,
     TableChange,
     TakeUpTable,
     TargetColumn,
@@ -178,14 +175,14 @@ class PostgresTarget:
             bookkeeping.claim(connection, schema, pipeline_id, epoch)
             connection.execute("SELECT set_config('search_path', %s, true)", (_extension_path(connection),))
             for change in changes:
-                self._change(connection, change)
+                carry_out(self._sessions, connection, change)
             bookkeeping.ensure_state(connection, schema)
             oids: dict[TableName, int] = {}
             for table in (
                 *(change.table for change in changes if isinstance(change, CreateTable | TakeUpTable)),
                 *adopted,
             ):
-                oids[table] = _oid(connection, table)
+                oids[table] = table_oid(connection, table)
                 bookkeeping.record(
                     connection,
                     schema,
@@ -261,7 +258,7 @@ class PostgresTarget:
             with connection.transaction():
                 bookkeeping.hold_fence(connection, table, fence)
                 for change in changes:
-                    self._change(connection, change)
+                    carry_out(self._sessions, connection, change)
                 connection.execute(statement(f"ANALYZE {quote_table(table)}"))
 
     def end_load(self, schema: str, pipeline_id: UUID, *, chunk_table: str) -> None:
@@ -302,7 +299,7 @@ class PostgresTarget:
                 row.target_table: row for row in bookkeeping.rows(connection, schema) if row.pipeline_id == pipeline_id
             }
             ours = {table: recorded[table.name].table_oid for table in drop_tables if table.name in recorded}
-            dropped = tuple(table for table, oid in ours.items() if self._drop(connection, table, oid))
+            dropped = tuple(table for table, oid in ours.items() if drop_table(connection, table, oid))
             bookkeeping.forget(connection, schema, pipeline_id)
             return dropped
 
@@ -321,99 +318,6 @@ class PostgresTarget:
                     connection.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
                     return work(connection)
         raise AssertionError  # the last attempt has returned or raised
-
-    def _change(self, connection: Connection, change: TableChange) -> None:
-        """Carry out one change; what is there already is left alone."""
-        table = changed_table(change)
-        try:
-            match change:
-                case DropTable():
-                    self._drop(connection, change.table, change.oid)
-                    return
-                case TakeUpTable():
-                    connection.execute(statement(ddl(change)))
-                    _require_empty(connection, change)
-                    return
-                case AddKey() if _has_key(connection, change.table):
-                    return
-                case AddIndex():
-                    free = _free_index_name(connection, change)
-                    if free is None:
-                        return
-                    change = replace(change, name=free)
-            connection.execute(statement(ddl(change)))
-        except psycopg.errors.LockNotAvailable:
-            raise
-        except psycopg.Error as error:
-            raise self._sessions.error(
-                error,
-                f"{type(change).__name__} of {table or 'the schema'} was refused",
-                hint="give the role the right to do it (./cdc check prints the grants), or mend what the server names",
-                table=table.name if table else None,
-                hides_values=True,
-            ) from error
-
-    def _drop(self, connection: Connection, table: TableName, oid: int) -> bool:
-        """Drop the table, unless it is another one by now; whether it was there."""
-        present = fetch_one(connection, "SELECT to_regclass(%(t)s)::oid::int8 AS oid", {"t": quote_table(table)})["oid"]
-        if present is None:
-            return False
-        if present != oid:
-            raise TargetNotOursError(
-                f"target table {table} was made anew by someone meanwhile",
-                hint="look at it, then start again",
-                table=table.name,
-            )
-        try:
-            with connection.transaction():
-                connection.execute(statement(f"DROP TABLE {quote_table(table)}"))
-        except psycopg.errors.DependentObjectsStillExist as error:
-            raise TargetNotOursError(
-                f"target table {table} cannot be dropped: other objects depend on it",
-                hint="drop what depends on it, or choose another target name",
-                table=table.name,
-            ) from error
-        return True
-
-
-def _oid(connection: Connection, table: TableName) -> int:
-    return int(fetch_one(connection, "SELECT %(t)s::regclass::oid::int8 AS oid", {"t": quote_table(table)})["oid"])
-
-
-def _require_empty(connection: Connection, change: TakeUpTable) -> None:
-    is_another = _oid(connection, change.table) != change.oid
-    if is_another or connection.execute(statement(f"SELECT FROM {quote_table(change.table)} LIMIT 1")).fetchall():
-        raise TargetNotOursError(
-            f"target table {change.table} was made anew or filled by someone meanwhile",
-            hint="look at it, then start again",
-            table=change.table.name,
-        )
-
-
-def _has_key(connection: Connection, table: TableName) -> bool:
-    query: LiteralString = "SELECT FROM pg_index WHERE indrelid = %(t)s::regclass AND indisprimary"
-    return bool(fetch_all(connection, query, {"t": quote_table(table)}))
-
-
-def _free_index_name(connection: Connection, change: AddIndex) -> str | None:
-    """Return a name that no relation of the schema has; None when the table has such an index already."""
-    number, name = 0, change.name
-    while True:
-        taken = fetch_all(
-            connection,
-            """
-            SELECT COALESCE(i.indrelid = %(t)s::regclass, false) AS is_here
-            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_index i ON i.indexrelid = c.oid
-            WHERE n.nspname = %(schema)s AND c.relname = %(name)s
-            """,
-            {"t": quote_table(change.table), "schema": change.table.schema, "name": name},
-        )
-        if not taken:
-            return name
-        if taken[0]["is_here"]:
-            return None
-        number += 1
-        name = index_name(change.name, change.table, number)
 
 
 def _extension_path(connection: Connection) -> str:

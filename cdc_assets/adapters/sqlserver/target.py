@@ -13,21 +13,19 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from cdc_assets.adapters.sqlserver import bookkeeping
 from cdc_assets.adapters.sqlserver.catalog import read_definitions, read_server
 from cdc_assets.adapters.sqlserver.chunk_writer import chunk_writer
-from cdc_assets.adapters.sqlserver.ddl import changed_table, ddl
+from cdc_assets.adapters.sqlserver.ddl import ddl
 from cdc_assets.adapters.sqlserver.held_sessions import held_session
+from cdc_assets.adapters.sqlserver.schema_changes import carry_out, drop_indexes, drop_table, required_id
 from cdc_assets.adapters.sqlserver.session import LockNotGrantedError, SqlServerSessions, is_locked, rows
 from cdc_assets.adapters.sqlserver.verification import verify_load
 from cdc_assets.dialects.sqlserver import quote, quote_table
-from cdc_assets.model.errors import TargetNotOursError, WaitingError
+from cdc_assets.model.errors import WaitingError
 from cdc_assets.model.pipeline import Endpoint
 from cdc_assets.model.table import TableDefinition, TableName
 from cdc_assets.model.watch import TargetWatch
 from cdc_assets.planning.chunks import Chunk
 from cdc_assets.planning.table_changes import (
-    AddIndex,
-    AddKey,
     CreateTable,
-    DropTable,
     TableChange,
     TakeUpTable,
     TargetColumn,
@@ -124,14 +122,14 @@ class SqlServerTarget:
             bookkeeping.lock_schema(connection, schema)
             bookkeeping.claim(connection, schema, pipeline_id, epoch)
             for change in changes:
-                self._change(connection, change)
+                carry_out(self._sessions, connection, change)
             bookkeeping.ensure_state(connection, schema)
             oids: dict[TableName, int] = {}
             for table in (
                 *(change.table for change in changes if isinstance(change, CreateTable | TakeUpTable)),
                 *adopted,
             ):
-                oids[table] = self._required_id(connection, table)
+                oids[table] = required_id(connection, table)
                 bookkeeping.record(
                     connection,
                     table,
@@ -157,7 +155,7 @@ class SqlServerTarget:
             bookkeeping.begin_load(connection, table, fence, chunk_table)
             connection.exec_driver_sql(f"TRUNCATE TABLE {quote_table(table)}")
             # A load that was killed after its rows leaves key and indexes, which would slow this one down.
-            for statement in _drop_indexes(connection, table):
+            for statement in drop_indexes(connection, table):
                 connection.exec_driver_sql(statement)
 
         self._locked(f"{table} cannot be emptied for its load", work, table=table)
@@ -188,7 +186,7 @@ class SqlServerTarget:
         with self._sessions.transaction(f"key and indexes of {table} cannot be made", table=table.name) as connection:
             bookkeeping.hold_fence(connection, table, fence)
             for change in changes:
-                self._change(connection, change)
+                carry_out(self._sessions, connection, change)
 
     def end_load(self, schema: str, pipeline_id: UUID, *, chunk_table: str) -> None:
         """Remove the pipeline's progress rows."""
@@ -233,7 +231,7 @@ class SqlServerTarget:
                 if row.pipeline_id == pipeline_id
             }
             ours = {table: recorded[table.name].table_oid for table in drop_tables if table.name in recorded}
-            dropped = tuple(table for table, oid in ours.items() if self._drop(connection, table, oid))
+            dropped = tuple(table for table, oid in ours.items() if drop_table(connection, table, oid))
             bookkeeping.forget(connection, schema, pipeline_id)
             return dropped
 
@@ -265,99 +263,7 @@ class SqlServerTarget:
                     raise LockNotGrantedError(purpose) from error
                 raise
 
-    def _change(self, connection: Connection, change: TableChange) -> None:
-        """Carry out one change; what is there already is left alone."""
-        table = changed_table(change)
-        try:
-            match change:
-                case DropTable():
-                    self._drop(connection, change.table, change.oid)
-                    return
-                case TakeUpTable():
-                    _require_empty(connection, change)
-                    return
-                case AddKey() if _has_key(connection, change.table):
-                    return
-                case AddIndex() if _has_index(connection, change):
-                    return
-            connection.exec_driver_sql(ddl(change))
-        except DBAPIError as error:
-            if is_locked(error):
-                raise
-            what = f"{type(change).__name__} of {table or 'the schema'} was refused"
-            raise self._sessions.error(error.orig or error, what, table=table.name if table else None) from error
-
-    def _drop(self, connection: Connection, table: TableName, oid: int) -> bool:
-        """Drop the table, unless it is another one by now; whether it was there."""
-        present = bookkeeping.table_id(connection, table)
-        if present is None:
-            return False
-        if present != oid:
-            raise TargetNotOursError(
-                f"target table {table} was made anew by someone meanwhile",
-                hint="look at it, then start again",
-                table=table.name,
-            )
-        found = read_definitions(connection, [table]).get(table)
-        if found is not None and found.dependents:
-            raise TargetNotOursError(
-                f"target table {table} cannot be dropped: {', '.join(found.dependents)} depend on it",
-                hint="drop what depends on it, or choose another target name",
-                table=table.name,
-            )
-        connection.exec_driver_sql(f"DROP TABLE {quote_table(table)}")
-        return True
-
-    def _required_id(self, connection: Connection, table: TableName) -> int:
-        found = bookkeeping.table_id(connection, table)
-        if found is None:
-            raise TargetNotOursError(
-                f"target table {table} was dropped by someone meanwhile",
-                hint="start the pipeline again",
-                table=table.name,
-            )
-        return found
-
 
 def _has_rows(connection: Connection, table: TableName) -> bool:
     query = f"SELECT TOP (1) 1 AS there FROM {quote_table(table)}"  # noqa: S608
     return bool(connection.exec_driver_sql(query).fetchall())
-
-
-def _require_empty(connection: Connection, change: TakeUpTable) -> None:
-    is_filled = bool(connection.exec_driver_sql(ddl(change)).fetchall())
-    if is_filled or bookkeeping.table_id(connection, change.table) != change.oid:
-        raise TargetNotOursError(
-            f"target table {change.table} was made anew or filled by someone meanwhile",
-            hint="look at it, then start again",
-            table=change.table.name,
-        )
-
-
-def _has_key(connection: Connection, table: TableName) -> bool:
-    found = read_definitions(connection, [table]).get(table)
-    return found is not None and bool(found.primary_key)
-
-
-def _has_index(connection: Connection, change: AddIndex) -> bool:
-    found = read_definitions(connection, [change.table]).get(change.table)
-    # A source may have two indexes over the same columns: one serves.
-    return found is not None and any(
-        index.name == change.name or index.columns == change.columns for index in found.indexes
-    )
-
-
-def _drop_indexes(connection: Connection, table: TableName) -> list[str]:
-    """The statements that drop the key and the indexes; an index before the key it may hang on."""
-    found = rows(
-        connection,
-        "SELECT name, is_primary_key, is_unique_constraint FROM sys.indexes"
-        " WHERE object_id = :id AND index_id > 0 AND name IS NOT NULL ORDER BY index_id DESC",
-        {"id": bookkeeping.table_id(connection, table)},
-    )
-    return [
-        f"ALTER TABLE {quote_table(table)} DROP CONSTRAINT {quote(row['name'])}"
-        if row["is_primary_key"] or row["is_unique_constraint"]
-        else f"DROP INDEX {quote(row['name'])} ON {quote_table(table)}"
-        for row in found
-    ]
