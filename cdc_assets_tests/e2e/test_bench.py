@@ -59,6 +59,13 @@ def test_programs_that_are_not_there_are_named_before_anything_is_started(home: 
     assert "--client-bin" in fix
 
 
+def test_a_load_into_a_server_that_is_not_named_says_how_to_name_it(home: Home) -> None:
+    done = home.cdc("bench", "load", "--target", "sqlserver", CDC_TEST_SQLSERVER_URL="")
+    assert done.returncode == 1
+    assert "CDC_TEST_SQLSERVER_URL is not set" in done.stderr
+    assert "mssql://user:password@host:1433/database" in done.stderr
+
+
 def test_stream_is_measured_beside_a_subscription_and_default_settings(home: Home) -> None:
     found = answer(home, "stream", "--rows", "200", "--rounds", "1", "--seconds", "1")
     assert list(found["figures"]) == ["cdc_assets", "Debezium, default settings", "CREATE SUBSCRIPTION"]
