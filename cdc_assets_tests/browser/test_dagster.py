@@ -128,10 +128,21 @@ def test_a_target_table_shows_rows_columns_checks_and_its_lag_over_time(page: Pa
     _open_table(page, shop, "shop", "customers", "checks")
     expect(page.get_by_text("Succeeded")).to_have_count(2)
     _keep(page, "table-checks")
+    # Only what is in sight is drawn.
+    page.set_viewport_size({"width": 3200, "height": 1500})
     _open_table(page, shop, "shop", "customers", "lineage")
     page.get_by_role("button", name="Upstream").click()
     page.get_by_role("button", name="All", exact=True).click()
-    expect(page.get_by_text("source_connector").first).to_be_visible()
+    for box in (
+        "Source_tables",
+        "target_schema",
+        "loaded_table",
+        "source_connector",
+        "sink_connector",
+        "Target_tables",
+    ):
+        expect(page.get_by_text(box, exact=True)).to_be_visible()
+    expect(page.get_by_text("2 / 2 Passed")).to_be_visible()
     _keep(page, "lineage")
 
 
@@ -151,6 +162,9 @@ def test_a_failed_table_is_red_with_its_cause_and_the_other_flows(page: Page, sh
     expect(page.get_by_text("1 failed").first).to_be_visible()
     _keep(page, "failed-group")
     page.goto(f"{shop.dagster}/assets/mixed/loaded_table?view=partitions&partition=orders")
+    expect(page.get_by_text("Failed (1)")).to_be_visible()
+    expect(page.get_by_text("Materialized (1)")).to_be_visible()
+    expect(page.get_by_text("failed, and did not materialize this asset")).to_be_visible()
     _keep(page, "failed-partition")
     (run,) = {event["run_id"] for event in installation.events("mixed") if event["new_value"] == "FAILED"} - {None}
     page.goto(f"{shop.dagster}/runs/{run}?logs=type%3ASTEP_FAILURE")
