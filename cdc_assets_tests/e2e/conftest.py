@@ -12,7 +12,7 @@ from cdc_assets_tests.services.servers import Databases, Servers, make_databases
 from cdc_assets_tests.services.stillness import make_still
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation() -> Iterator[Installation]:
     """A running stack, driven by `./cdc` only."""
     made = Installation.make()
