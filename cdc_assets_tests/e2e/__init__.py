@@ -1,0 +1,1 @@
+"""What users do with a whole installation: `./cdc`, files, the HTTP API."""
