@@ -17,6 +17,10 @@ def with_vanished(definitions: Definitions, records: Iterable[PipelineRecord], d
 
 def _gone(name: str, directory: Path) -> InvalidDefinition:
     path = directory / f"{name}.yaml"
-    what = f"{path} is gone; what the pipeline made goes on as it was, and nobody looks after it"
-    fix = f"put the file back; to be rid of the pipeline, then run ./cdc stop {name} and ./cdc drop {name}"
+    # Who asks may look into another directory than the stack does: all that is known is that it is not in this one.
+    what = f"{path} is not there; what the pipeline made goes on as it was, and without its file nobody looks after it"
+    fix = (
+        "put the file back, or set CDC_PIPELINES_DIR to the directory that has it; to be rid of the pipeline, then run "
+        f"./cdc stop {name} and ./cdc drop {name}"
+    )
     return InvalidDefinition(name, path, (f"{what}. Fix: {fix}",))

@@ -109,7 +109,7 @@ def test_a_running_pipeline_takes_up_a_table_of_its_file_and_tells_when_the_file
 
     path = case.installation.directory / "pipelines" / f"{case.name}.yaml"
     path.unlink()
-    wait_until(lambda: "is gone" in _file_check(case), what="the vanished file's check red in Dagster", seconds=_SOON)
+    wait_until(lambda: "is not there" in _file_check(case), what="the vanished file's check is red", seconds=_SOON)
     told = _status(case)
     assert told["status"] == "INVALID"
     assert "put the file back" in told["last_error"]
