@@ -44,8 +44,8 @@ _STREAMED_ZONED = ExactUnless(
     "infinity, -infinity, times before 1582-10-15 and years over 9999",
 )
 _TIME = ExactUnless("{0} = '24:00'", "24:00:00")
-_FLOAT = ExactUnless("{0}::text IN ('NaN', 'Infinity', '-Infinity')", "NaN, Infinity and -Infinity")
-_STREAMED_FLOAT = ExactUnless("{0}::text IN ('NaN', 'Infinity', '-Infinity', '-0')", "NaN, Infinity, -Infinity and -0")
+# Its documentation ends the range of both types where a number would lose digits; one nearer to zero may become 0.
+_LEAST_NUMBERS = {"real": "1.1754944e-38", "float(53)": "2.2250738585072014e-308"}
 _NO_NAN = ExactUnless("{0} = 'NaN'", "NaN")
 _FREE_NUMERIC = ExactUnless(
     f"{{0}} IN ('NaN', 'Infinity', '-Infinity') OR abs({{0}}) >= 1e{_MAX_DIGITS - _FREE_NUMERIC_SCALE} "
@@ -81,9 +81,9 @@ class SqlServerType:
 
     `select`: the expression by which a load reads the column, which is `{0}`. `load` is the rule of a pipeline that
     only loads, `stream` that of one that captures changes, `text` the same where our converter sends the column as
-    text, None for one that is sent as it is. `fit`: what `FittingNumbers` in the sink makes of that text, None for what
-    the server reads itself; either stops the sink at what the column cannot hold. `is_text`: its keys need a collation
-    and a length.
+    text, None for one that is sent as it is. `fit`: what `FittingValues` in the sink makes of text or finds in it, None
+    for what the server reads itself; either stops the sink at what the column cannot hold. `is_text`: its keys need a
+    collation and a length.
     """
 
     target: str
@@ -110,7 +110,17 @@ def _plain(target: str, select: str = "{0}") -> _Maker:
 
 
 def _float(target: str, fit: str) -> _Maker:
-    made = SqlServerType(target, load=_FLOAT, stream=_STREAMED_FLOAT, text=_FLOAT, fit=fit)
+    least = _LEAST_NUMBERS[target]
+    # Compared as what it is: a real would be read as the double precision number next to it.
+    tiny = f"({{0}} <> 0 AND abs({{0}}) < '{least}')"
+    near = f"numbers nearer to 0 than {least}"
+    rule = ExactUnless(
+        f"{tiny} OR {{0}}::text IN ('NaN', 'Infinity', '-Infinity')", f"NaN, Infinity, -Infinity and {near}"
+    )
+    streamed = ExactUnless(
+        f"{tiny} OR {{0}}::text IN ('NaN', 'Infinity', '-Infinity', '-0')", f"NaN, Infinity, -Infinity, -0 and {near}"
+    )
+    made = SqlServerType(target, load=rule, stream=streamed, text=rule, fit=fit)
     return lambda _: made
 
 
@@ -219,10 +229,12 @@ def sqlserver_type(column_type: ColumnType, *, is_key: bool) -> SqlServerType:
         return found
     size = _PRECISION.search(found.target)
     characters = min(int(size[1]), KEY_CHARACTERS) if size else KEY_CHARACTERS
-    # Padded to one length, all have the blanks at the end.
-    is_padded = column_type.base == "bpchar"
-    rule: Rule = _EXACT if is_padded and size and int(size[1]) <= KEY_CHARACTERS else _TEXT_KEY
-    return SqlServerType(f"nvarchar({characters})", found.select, rule, rule, is_text=True)
+    target = f"nvarchar({characters})"
+    if column_type.base == "bpchar":
+        # The blanks at the end mean nothing on either side.
+        rule: Rule = _EXACT if size and int(size[1]) <= KEY_CHARACTERS else _TEXT_KEY
+        return SqlServerType(target, found.select, rule, rule, is_text=True)
+    return SqlServerType(target, found.select, _TEXT_KEY, _TEXT_KEY, fit="key", is_text=True)
 
 
 def key_collation(found: SqlServerType, *, is_key: bool) -> str | None:

@@ -138,7 +138,7 @@ def _judge_for_sqlserver(column: ColumnDefinition, *, captured: bool, is_key: bo
         Verdict.EXACT,
         select_sql=found.select.format(name),
         collation=key_collation(found, is_key=is_key),
-        stops_sink=as_text is not None and isinstance(as_text, ExactUnless),
+        stops_sink=has_converter and isinstance(rule, ExactUnless) and (as_text is not None or found.fit is not None),
     )
     match rule:
         case Exact():

@@ -34,7 +34,7 @@ class ConnectJar:
 CONNECT_JARS = (
     ConnectJar(
         "cdc-assets-connect.jar",
-        "0a26e4dd89e066b5518f5cf55484a50a49a4d1b3d6cb2ab313aaea84a0386c08",
+        "fccf1d8c53f4ec01a576f0e3be5ea59bbb60bd641f02345c07c8d4e52824e14a",
         "debezium-connector-postgres",
     ),
     ConnectJar(

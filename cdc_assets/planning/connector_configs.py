@@ -24,10 +24,10 @@ _HEADERS = "org.apache.kafka.connect.storage.StringConverter"
 LARGEST_MESSAGE_BYTES = 20 * 1024 * 1024
 """What the brokers of the embedded stack take, and every source connector's producer sends."""
 CONVERTER_CLASS = "cdcassets.connect.ExactText"
-CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "2"
+CONVERTER_OFFER, CONVERTER_VERSION = "cdcassets.connect.ExactTextOffered", "3"
 """What a Connect cluster lists, and in which version, where its PostgreSQL connector finds the converter."""
 LOGIN_CLASS = "cdcassets.connect.TargetLogin"
-FITTING_CLASS = "cdcassets.connect.FittingNumbers"
+FITTING_CLASS = "cdcassets.connect.FittingValues"
 _LEFT_OUT = "column.exclude.list"
 _TYPED = "column.propagate.source.type"
 _MAX_APPLICATION_BYTES = 63
@@ -191,8 +191,8 @@ def sink_config(
 ) -> Mapping[str, str]:
     """Configure the sink connector of one table.
 
-    `fitting`: columns that arrive as the text of a number, and what the target's column holds of one: the task stops at
-    a number that it cannot hold.
+    `fitting`: columns that arrive as text, and what the target's column holds of it (a number, a key that ends in no
+    blank): the task stops at what it cannot hold.
     `keeps_events_apart`: events must be applied one by one in their order, not merged by key, because the target table
     has a unique index besides its key, or its key has values that are equal and not the same.
     """

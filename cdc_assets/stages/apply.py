@@ -21,7 +21,7 @@ from cdc_assets.planning.connector_configs import sink_application, sink_config
 from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX
 from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
-from cdc_assets.stages.captured_tables import fitting_numbers, offers_converter
+from cdc_assets.stages.captured_tables import fitting_values, offers_converter
 from cdc_assets.stages.context import StageContext
 from cdc_assets.stages.flow import Flow
 
@@ -109,14 +109,14 @@ def _kept_apart(context: StageContext, tables: Sequence[TableRecord]) -> Mapping
 
 
 def _fitting(context: StageContext, tables: Sequence[TableRecord]) -> Mapping[str, Mapping[str, str]]:
-    """Say of each table which columns its sink has to make numbers of, where numbers travel as text."""
+    """Say of each table which columns its sink has to make numbers of or to look at, where it can."""
     product = context.pipeline.target.connection.kind
     if product == "postgres" or not tables or not offers_converter(context.connect.plugins()):
         return {}
     mappings = [context.pipeline.mapping(table.source_table) for table in tables]
     definitions = context.source.describe([mapping.source for mapping in mappings])
     return {
-        mapping.partition_key: fitting_numbers(definitions[mapping.source], mapping, product=product)
+        mapping.partition_key: fitting_values(definitions[mapping.source], mapping, product=product)
         for mapping in mappings
     }
 

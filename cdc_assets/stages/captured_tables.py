@@ -37,8 +37,8 @@ def captured_table(
     )
 
 
-def fitting_numbers(definition: TableDefinition, mapping: TableMapping, *, product: Product) -> Mapping[str, str]:
-    """Return the columns of a source table that the sink has to make numbers of, and of what kind; else none."""
+def fitting_values(definition: TableDefinition, mapping: TableMapping, *, product: Product) -> Mapping[str, str]:
+    """Return the columns whose text the sink has to make numbers of, or to look at, and of what kind; else none."""
     if product == "postgres":
         return {}
     key = definition.key(mapping)

@@ -18,7 +18,7 @@ from cdc_assets.planning.target_plan import changes_after_load, left_out
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase
-from cdc_assets.stages.captured_tables import captured_table, fitting_numbers
+from cdc_assets.stages.captured_tables import captured_table, fitting_values
 from cdc_assets.stages.preflight.facts import loaded_tables
 from cdc_assets.stages.prepare import TargetPlan, plan_target
 from cdc_assets.stages.target_tables import unindexed
@@ -109,6 +109,6 @@ def _connectors(
             name=sink,
             topic=names.topic(mapping.source),
             keeps_events_apart=has_key_of_several_forms(definition, definition.key(mapping)) if definition else False,
-            fitting=fitting_numbers(definition, mapping, product=pipeline.target.connection.kind) if definition else {},
+            fitting=fitting_values(definition, mapping, product=pipeline.target.connection.kind) if definition else {},
         )
     return configs

@@ -5,7 +5,7 @@ everything else is compared as Python's drivers read it, numbers without the zer
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -66,13 +66,23 @@ class Column:
 
 def differences(source_url: str, table: str, server: SqlServer, target_table: str) -> list[str]:
     """A sentence for each row that is in one side only, and for each value that differs."""
+
+    def read(columns: Sequence[Column]) -> list[list[Any]]:
+        names = quote_columns([column.name for column in columns])
+        return [list(row) for row in server.run(f"SELECT {names} FROM {server.table(target_table)}")]
+
+    return unequal(source_url, table, read)
+
+
+def unequal(source_url: str, table: str, read: Callable[[Sequence[Column]], list[list[Any]]]) -> list[str]:
+    """Compare a table of the source with the rows that `read` returns for its columns; sentences as `differences`."""
     with psycopg.connect(source_url, autocommit=True) as session:
         for name, value in SESSION_SETTINGS.items():
             session.execute("SELECT set_config(%s, %s, false)", (name, value))
         session.execute("SET timezone = 'UTC'")
         columns = [Column(*row) for row in session.execute(_COLUMNS, {"table": table})]
         wanted = _by_key(_source_rows(session, table, columns), columns)
-        present = _by_key(_target_rows(session, server, target_table, columns), columns)
+        present = _by_key(_read_back(session, read(columns), columns), columns)
     found = []
     for key in wanted.keys() | present.keys():
         ours, theirs = sorted(wanted.get(key, []), key=repr), sorted(present.get(key, []), key=repr)
@@ -105,11 +115,9 @@ def _source_rows(
     ]
 
 
-def _target_rows(
-    session: psycopg.Connection[tuple[Any, ...]], server: SqlServer, table: str, columns: Sequence[Column]
+def _read_back(
+    session: psycopg.Connection[tuple[Any, ...]], cells: list[list[Any]], columns: Sequence[Column]
 ) -> list[tuple[object, ...]]:
-    names = quote_columns([column.name for column in columns])
-    cells = [list(row) for row in server.run(f"SELECT {names} FROM {server.table(table)}")]
     for place, column in enumerate(columns):
         if column.is_cast_back:
             texts = [row[place] for row in cells]

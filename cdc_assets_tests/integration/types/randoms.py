@@ -4,7 +4,11 @@ import json
 from collections.abc import Mapping
 from datetime import date
 
+import psycopg
 from hypothesis import strategies as st
+from psycopg import sql
+
+from cdc_assets_tests.integration.load.bench import LoadBench
 
 _CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 _TEXTS = st.text(_CHARACTERS, max_size=40)
@@ -93,3 +97,31 @@ STREAMED: Mapping[str, st.SearchStrategy[str]] = {
     "price_or_none": st.decimals(places=2, min_value=0, max_value=10**7).map(str),
 }
 """Every value that a stream carries as well, with our converter."""
+
+
+@st.composite
+def tables(draw: st.DrawFn, values: Mapping[str, st.SearchStrategy[str]]) -> tuple[list[str], list[list[str | None]]]:
+    """The types of some columns, and rows of them."""
+    types = draw(st.lists(st.sampled_from(sorted(values)), min_size=1, max_size=8))
+    row = st.tuples(*(st.none() | values[declared] for declared in types)).map(list)
+    return types, draw(st.lists(row, max_size=25))
+
+
+def fill(bench: LoadBench, name: str, types: list[str], rows: list[list[str | None]]) -> int:
+    """Make the table; rows that PostgreSQL does not take are left out. Returns how many it took."""
+    columns = ", ".join(f"c{number} {declared}" for number, declared in enumerate(types))
+    bench.source(f"CREATE TABLE {name} (id int PRIMARY KEY, {columns})")
+    kept = 0
+    with psycopg.connect(bench.databases.source_url, autocommit=True) as session:
+        for row in rows:
+            cells = [
+                sql.SQL("{}::text::{}").format(sql.Literal(cell), sql.SQL(declared))
+                for cell, declared in zip(row, types, strict=True)
+            ]
+            insert = sql.SQL("INSERT INTO {} VALUES ({}, {})")
+            try:
+                session.execute(insert.format(sql.Identifier(name), sql.Literal(kept), sql.SQL(", ").join(cells)))
+            except psycopg.DataError:
+                continue
+            kept += 1
+    return kept

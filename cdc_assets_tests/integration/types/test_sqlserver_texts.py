@@ -21,7 +21,7 @@ from cdc_assets.dialects.sqlserver_types import sqlserver_type
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
 from cdc_assets.model.table import ColumnDefinition, TableDefinition
 from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
-from cdc_assets.stages.captured_tables import captured_table, fitting_numbers
+from cdc_assets.stages.captured_tables import captured_table, fitting_values
 from cdc_assets_tests.integration.types import zoo
 from cdc_assets_tests.services.servers import PASSWORD, Databases, delete_connectors
 from cdc_assets_tests.services.stream import Stream, make_stream, same_name
@@ -52,7 +52,7 @@ class TowardsSqlServer(Stream):
             name=sink,
             topic=self.sinks[sink],
             keeps_events_apart=False,
-            fitting=fitting_numbers(self.definitions()[mapping.source.name], mapping, product="sqlserver"),
+            fitting=fitting_values(self.definitions()[mapping.source.name], mapping, product="sqlserver"),
         )
 
     def source_settings(self) -> Mapping[str, str]:
@@ -122,7 +122,7 @@ _NUMBERS = "id numeric(4,1) PRIMARY KEY, f float8 DEFAULT 7, r real, d numeric(1
 _Row = tuple[int, str | None, str | None, str | None, str | None]
 _GOOD: tuple[_Row, ...] = (
     (1, "0.30000000000000004", "0.1", "99999999.99", "1234567890123456789012345678.0123456789"),
-    (2, "5e-324", "1e-45", "-0.01", "-1e-10"),
+    (2, "2.2250738585072014e-308", "1.1754944e-38", "-0.01", "-1e-10"),
     (3, "-1.7976931348623157e308", "3.4028235e38", "0", "1e27"),
     (4, None, None, None, None),
     (5, "-0", "-0", "1.5", "1.10"),
@@ -134,6 +134,8 @@ _BAD: Mapping[str, _Row] = {
     "no_limit": (9, None, None, None, "Infinity"),
     "too_exact": (9, None, None, None, "0.00000000001"),
     "too_large": (9, None, None, None, "1e28"),
+    "too_near_to_zero": (9, "5e-324", None, None, None),
+    "too_near_to_zero_for_a_real": (9, None, "-1e-45", None, None),
 }
 
 
@@ -172,6 +174,35 @@ def test_a_number_that_the_target_cannot_hold_stops_its_sink_and_all_others_arri
         waiting(lambda: sum("cannot hold" in why for why in _failures(stream).values()))
         for table in _BAD:
             assert target.execute(f"SELECT count(*) FROM dbo.{table} WHERE id = 9".encode()).fetchone() == (0,)
+
+
+def test_a_key_that_ends_in_a_blank_stops_its_sink_before_it_takes_the_row_of_another(
+    databases: Databases, stream_of: MakeStream
+) -> None:
+    with (
+        psycopg.connect(databases.source_url, autocommit=True) as source,
+        psycopg.connect(databases.target_url, autocommit=True) as target,
+    ):
+        target.execute("CREATE SCHEMA dbo")
+        table = "k text, n char(3), v text, PRIMARY KEY (k, n)"
+        source.execute(f"CREATE TABLE t ({table})".encode())
+        target.execute(f"CREATE TABLE dbo.t ({table})".encode())
+        stream = stream_of("t")
+        stream.prepare()
+        source.execute("INSERT INTO t VALUES ('a', 'n', 'one'), (' b', 'n', 'two '), ('', 'n', NULL)")
+        stream.start_source()
+        stream.start_sinks()
+        stream.wait_until_applied()
+        rows = "SELECT k, n, v FROM {} ORDER BY k"
+        there = target.execute(rows.format("dbo.t").encode()).fetchall()
+        assert there == source.execute(rows.format("t").encode()).fetchall()
+
+        source.execute("INSERT INTO t VALUES ('a ', 'n', 'another')")
+        waiting = Retrying(stop=stop_after_delay(120), wait=wait_fixed(0.5), retry=retry_if_result(lambda why: not why))
+        why = waiting(lambda: "".join(_failures(stream).values()))
+        assert "column k has a value that the target cannot hold as it is" in why
+        assert "another" not in why
+        assert target.execute(rows.format("dbo.t").encode()).fetchall() == there
 
 
 def _failures(stream: Stream) -> Mapping[str, str]:

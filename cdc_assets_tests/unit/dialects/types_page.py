@@ -73,12 +73,14 @@ else. What the stream sends was compared with what a load reads, value by value 
 
 - **exact, but not ...**: as above: `check` and every start count the rows that hold such a value, in one sequential
   read of each such table that is not loaded yet. These values have no form in SQL Server: `options.accept_inexact`
-  spares the reading, and then the load or the sink stops at the first of them.
+  spares the reading, and then the load or the sink stops at the first of them. Floats nearer to 0 than the smallest
+  that SQL Server documents are among them, though its storage may well keep one.
 - **text** arrives in the form in which PostgreSQL prints it (intervals in ISO 8601), so what SQL Server makes of it is
   yours to say. `varchar(n)` counts characters, `nvarchar` UTF-16 units: hence twice the length.
 - **In a key**: text becomes `nvarchar` of at most 450 characters with a collation that tells case and accents apart;
-  keys that end in a blank or are longer are looked for before the start. bytea, bits, intervals and what becomes text
-  without a length of its own cannot be keys.
+  keys that end in a blank or are longer are looked for before the start: to SQL Server `'a '` is `'a'`. One that
+  comes later stops its table's sink before it takes the other's row; without the converter it takes it. bytea, bits,
+  intervals and what becomes text without a length of its own cannot be keys.
 - **Generated columns** are refused: their expressions are PostgreSQL's. **Enums** become text, **domains** the type
   below them, identity columns plain ones; defaults are left out, every row arrives with all its values.
 

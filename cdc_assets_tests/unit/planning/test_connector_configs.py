@@ -183,7 +183,7 @@ def test_the_sink_is_told_of_what_numbers_its_target_holds() -> None:
         fitting={"f": "float", "a,b:c %": "decimal:10:2"},
     )
     assert config["transforms.fit.columns"] == "f:float,a%2Cb%3Ac%20%25:decimal:10:2"
-    assert config[f"transforms.{config['transforms']}.type"] == "cdcassets.connect.FittingNumbers"
+    assert config[f"transforms.{config['transforms']}.type"] == "cdcassets.connect.FittingValues"
     assert "transforms" not in _sink("t")
 
 

@@ -74,6 +74,8 @@ def test_the_map(base: str, formatted: str, target: str, select: str, arrow: pa.
         ("numeric", "numeric(10,2)", "NaN"),
         ("numeric", "numeric", "10 behind the point"),
         ("float8", "double precision", "Infinity"),
+        ("float8", "double precision", "numbers nearer to 0 than 2.2250738585072014e-308"),
+        ("float4", "real", "numbers nearer to 0 than 1.1754944e-38"),
         ("date", "date", "years over 9999, 5 to 14 October 1582"),
         ("timestamp", "timestamp without time zone", "before Christ"),
         ("timestamptz", "timestamp with time zone", "before 1582-10-15"),
@@ -125,6 +127,7 @@ def test_text_in_a_key_tells_case_apart_and_has_a_length() -> None:
 
     assert (verdict.target_sql, verdict.collation) == ("nvarchar(450)", "Latin1_General_100_BIN2")
     assert "end in a blank" in verdict.inexact_values
+    assert not verdict.stops_sink, "without our transformation it takes the row of the key without the blank"
     assert _judge("varchar", "character varying(20)", is_key=True).target_sql == "nvarchar(40)"
     assert _judge("int8", "bigint", is_key=True).collation is None
 
@@ -177,6 +180,19 @@ def test_what_the_converter_sends_as_text(base: str, formatted: str, verdict: Ve
     assert needs_text(column, is_key=False, product="sqlserver")
     assert judge(column, target_schema="dbo", product="sqlserver").verdict is verdict
     assert sqlserver_type(kind, is_key=False).fit == fit
+
+
+@pytest.mark.parametrize(
+    ("base", "formatted", "fit"),
+    [("text", "text", "key"), ("varchar", "character varying(20)", "key"), ("bpchar", "character(5)", None)],
+)
+def test_what_the_sink_looks_for_in_a_key(base: str, formatted: str, fit: str | None) -> None:
+    kind = ColumnType(formatted, "pg_catalog", base, base, "pg_catalog", "b", base_formatted=formatted)
+
+    column = ColumnDefinition("c", kind, nullable=False)
+    assert sqlserver_type(kind, is_key=True).fit == fit, "the blanks of a padded key mean nothing on either side"
+    assert judge(column, target_schema="dbo", product="sqlserver", is_key=True).stops_sink is (fit is not None)
+    assert not needs_text(column, is_key=True, product="sqlserver")
 
 
 @pytest.mark.parametrize("base", ["int4", "bool", "uuid", "text", "jsonb", "bytea", "money", "interval", "tstzrange"])

@@ -15,7 +15,7 @@ import org.apache.kafka.connect.transforms.predicates.Predicate;
 public final class ExactTextOffered extends ExactText implements Predicate<SourceRecord>, Versioned {
 
     /** Grows with every change of what the converter takes or writes; cdc_assets asks for this one. */
-    public static final String VERSION = "2";
+    public static final String VERSION = "3";
 
     @Override
     public String version() {

@@ -20,47 +20,49 @@ import org.apache.kafka.connect.transforms.Transformation;
 
 /**
  * In a sink whose target knows neither NaN nor numbers of any length: makes numbers of the text that {@link ExactText}
- * sent, and stops the task at one that the target's column cannot hold, where it would be rounded or become NULL.
+ * sent, and stops the task at one that the target's column cannot hold, where it would be rounded or become NULL. And
+ * it stops at a key that ends in a blank, which the target takes for the key without it: another row's.
  *
- * <p>Setting {@code columns}: {@code column:real}, {@code column:float} or {@code column:decimal:precision:scale}, the
- * name percent-encoded, separated by commas. Columns of the key, of the row before and of the row after are changed.
+ * <p>Setting {@code columns}: {@code column:real}, {@code column:float}, {@code column:decimal:precision:scale} or
+ * {@code column:key}, the name percent-encoded, separated by commas. Columns of the key, of the row before and of the row
+ * after are looked at.
  */
-public final class FittingNumbers implements Transformation<SinkRecord>, Versioned {
+public final class FittingValues implements Transformation<SinkRecord>, Versioned {
 
     private static final String COLUMNS = "columns";
     private static final int MOST_SCHEMAS = 64;
 
-    private final Map<String, Number> columns = new HashMap<>();
+    private final Map<String, Column> columns = new HashMap<>();
     private final Map<Schema, Schema> schemas = new IdentityHashMap<>();
 
-    /** What a column of the target holds. */
-    private sealed interface Number {
-        SchemaBuilder schema();
+    /** What a column of the target holds; of the text that was sent it makes null where it holds no such value. */
+    private sealed interface Column {
+        Schema schema(Schema sent);
 
         Object parse(String text);
     }
 
-    private record Floating(boolean isDouble) implements Number {
+    private record Floating(boolean isDouble) implements Column {
         @Override
-        public SchemaBuilder schema() {
-            return isDouble ? SchemaBuilder.float64() : SchemaBuilder.float32();
+        public Schema schema(Schema sent) {
+            return number(isDouble ? SchemaBuilder.float64() : SchemaBuilder.float32(), sent);
         }
 
         @Override
         public Object parse(String text) {
             if (isDouble) {
                 double number = Double.parseDouble(text);
-                return Double.isFinite(number) ? number : null;
+                return Double.isFinite(number) && (number == 0 || Math.abs(number) >= Double.MIN_NORMAL) ? number : null;
             }
             float number = Float.parseFloat(text);
-            return Float.isFinite(number) ? number : null;
+            return Float.isFinite(number) && (number == 0 || Math.abs(number) >= Float.MIN_NORMAL) ? number : null;
         }
     }
 
-    private record Fixed(int precision, int scale) implements Number {
+    private record Fixed(int precision, int scale) implements Column {
         @Override
-        public SchemaBuilder schema() {
-            return Decimal.builder(scale);
+        public Schema schema(Schema sent) {
+            return number(Decimal.builder(scale), sent);
         }
 
         @Override
@@ -71,6 +73,18 @@ public final class FittingNumbers implements Transformation<SinkRecord>, Version
             } catch (ArithmeticException | NumberFormatException error) {
                 return null;
             }
+        }
+    }
+
+    private record Key() implements Column {
+        @Override
+        public Schema schema(Schema sent) {
+            return sent;
+        }
+
+        @Override
+        public Object parse(String text) {
+            return text.endsWith(" ") ? null : text;
         }
     }
 
@@ -88,13 +102,14 @@ public final class FittingNumbers implements Transformation<SinkRecord>, Version
     public void configure(Map<String, ?> settings) {
         for (String entry : ((String) settings.get(COLUMNS)).split(",")) {
             String[] parts = entry.trim().split(":");
-            Number number = switch (parts[1]) {
+            Column column = switch (parts[1]) {
                 case "real" -> new Floating(false);
                 case "float" -> new Floating(true);
                 case "decimal" -> new Fixed(Integer.parseInt(parts[2]), Integer.parseInt(parts[3]));
+                case "key" -> new Key();
                 default -> throw new DataException("no such type: " + parts[1]);
             };
-            columns.put(URLDecoder.decode(parts[0], StandardCharsets.UTF_8), number);
+            columns.put(URLDecoder.decode(parts[0], StandardCharsets.UTF_8), column);
         }
     }
 
@@ -131,19 +146,19 @@ public final class FittingNumbers implements Transformation<SinkRecord>, Version
     private Struct row(Struct row) {
         Struct made = new Struct(schema(row.schema(), false));
         for (Field field : row.schema().fields()) {
-            Number number = numberOf(field);
+            Column column = columnOf(field);
             // NULL in a column that has a default is NULL.
             Object value = row.getWithoutDefault(field.name());
-            made.put(field.name(), number == null || value == null ? value : fitting(field.name(), number, value));
+            made.put(field.name(), column == null || value == null ? value : fitting(field.name(), column, value));
         }
         return made;
     }
 
-    private static Object fitting(String column, Number number, Object value) {
-        Object found = number.parse((String) value);
+    private static Object fitting(String name, Column column, Object value) {
+        Object found = column.parse((String) value);
         if (found == null) {
             // Without the value: whoever sees the trace need not see rows.
-            throw new DataException("column " + column + " has a number that the target cannot hold as it is (" + number
+            throw new DataException("column " + name + " has a value that the target cannot hold as it is (" + column
                     + "): the table is stopped before it arrives as something else");
         }
         return found;
@@ -159,9 +174,9 @@ public final class FittingNumbers implements Transformation<SinkRecord>, Version
             made.optional();
         }
         for (Field field : from.fields()) {
-            Number number = isEvent ? null : numberOf(field);
-            if (number != null) {
-                made.field(field.name(), number(number, field.schema()));
+            Column column = isEvent ? null : columnOf(field);
+            if (column != null) {
+                made.field(field.name(), column.schema(field.schema()));
             } else {
                 made.field(field.name(), isEvent && isRow(field) ? schema(field.schema(), false) : field.schema());
             }
@@ -174,16 +189,15 @@ public final class FittingNumbers implements Transformation<SinkRecord>, Version
         return built;
     }
 
-    private static Schema number(Number number, Schema from) {
-        SchemaBuilder made = number.schema();
-        if (from.parameters() != null) {
-            from.parameters().forEach(made::parameter);
+    private static Schema number(SchemaBuilder made, Schema sent) {
+        if (sent.parameters() != null) {
+            sent.parameters().forEach(made::parameter);
         }
-        return from.isOptional() ? made.optional().build() : made.build();
+        return sent.isOptional() ? made.optional().build() : made.build();
     }
 
     /** What a column is to be; null for one that was sent as a number already, before the converter was there. */
-    private Number numberOf(Field field) {
+    private Column columnOf(Field field) {
         return field.schema().type() == Schema.Type.STRING ? columns.get(field.name()) : null;
     }
 
