@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from cdc_assets.model.errors import ConnectorError
 from cdc_assets.model.pipeline import Connection, SecretReference
-from cdc_assets.planning.connector_configs import ConnectorCredentials
+from cdc_assets.planning.connectors import ConnectorCredentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from tenacity import RetryError, Retrying, retry_if_exception, retry_if_result, 
 from cdc_assets.embedded.java import LOGGING, java_command
 from cdc_assets.embedded.server_process import JVM_TERMINATED, ServerProcess
 from cdc_assets.model.errors import EmbeddedStackError
-from cdc_assets.planning.connector_configs import LARGEST_MESSAGE_BYTES
+from cdc_assets.planning.connectors import LARGEST_MESSAGE_BYTES
 
 HEAP_MB = 768
 REQUEST_SECONDS = 10

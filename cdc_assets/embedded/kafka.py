@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from cdc_assets.embedded.java import LOGGING, java_command
 from cdc_assets.embedded.server_process import JVM_TERMINATED, ServerProcess, free_port
 from cdc_assets.model.errors import EmbeddedStackError
-from cdc_assets.planning.connector_configs import LARGEST_MESSAGE_BYTES
+from cdc_assets.planning.connectors import LARGEST_MESSAGE_BYTES
 
 HEAP_MB = 384
 

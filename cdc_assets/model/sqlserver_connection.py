@@ -1,7 +1,7 @@
 """How a SQL Server is reached, written for each of the drivers that log in: one object, so that they cannot differ.
 
 The loader and the control statements take ODBC's form, the sink connectors JDBC's. Used by `adapters/sqlserver` and
-`planning/connector_configs`. Known gap: no Kerberos and no Entra login, a login has user and password.
+`planning/sink_connector`. Known gap: no Kerberos and no Entra login, a login has user and password.
 """
 
 import re

@@ -8,7 +8,7 @@ from typing import Protocol
 from cdc_assets.model.connector import ConnectorReport
 from cdc_assets.model.pipeline import Connection
 from cdc_assets.model.position import Lsn
-from cdc_assets.planning.connector_configs import ConnectorCredentials
+from cdc_assets.planning.connectors import ConnectorCredentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.record import TableRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import CdcStatus, Intent, TableState
-from cdc_assets.planning.connector_configs import sink_application, sink_config
+from cdc_assets.planning.sink_connector import sink_application, sink_config
 from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX
 from cdc_assets.ports.streaming import ConnectSecrets
 from cdc_assets.ports.target import TargetDatabase

@@ -16,9 +16,9 @@ from cdc_assets.model.record import PipelineRecord, TableRecord
 from cdc_assets.model.report import TableOutcome
 from cdc_assets.model.status import CdcStatus, FullLoadStatus, TableState
 from cdc_assets.model.table import TableDefinition, TableName
-from cdc_assets.planning.connector_configs import CapturedTable, source_config
 from cdc_assets.planning.names import PipelineNames
 from cdc_assets.planning.slot_check import SlotCheck, check_slot
+from cdc_assets.planning.source_connector import CapturedTable, source_config
 from cdc_assets.ports.clock import Clock
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.store import Lease

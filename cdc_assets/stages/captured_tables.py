@@ -9,7 +9,8 @@ from cdc_assets.dialects.sqlserver_types import sqlserver_type
 from cdc_assets.dialects.type_registry import needs_text, needs_type
 from cdc_assets.model.pipeline import Product
 from cdc_assets.model.table import TableDefinition, TableMapping
-from cdc_assets.planning.connector_configs import CONVERTER_OFFER, CONVERTER_VERSION, CapturedTable
+from cdc_assets.planning.connectors import CONVERTER_OFFER, CONVERTER_VERSION
+from cdc_assets.planning.source_connector import CapturedTable
 from cdc_assets.ports.streaming import ConnectorPlugin
 
 

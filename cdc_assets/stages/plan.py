@@ -11,8 +11,9 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition, TableMapping, TableName
-from cdc_assets.planning.connector_configs import sink_config, source_config
 from cdc_assets.planning.names import PipelineNames, pipeline_names
+from cdc_assets.planning.sink_connector import sink_config
+from cdc_assets.planning.source_connector import source_config
 from cdc_assets.planning.start_plan import PlannedTable, StartPlan
 from cdc_assets.planning.target_plan import changes_after_load, left_out
 from cdc_assets.ports.source import SourceDatabase

@@ -12,7 +12,8 @@ import pytest
 
 from cdc_assets.adapters.postgres.session import Sessions
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.planning.connector_configs import ConnectorCredentials, sink_config
+from cdc_assets.planning.connectors import ConnectorCredentials
+from cdc_assets.planning.sink_connector import sink_config
 from cdc_assets_tests.integration.load.bench import endpoint
 from cdc_assets_tests.services.servers import PASSWORD, Servers
 

@@ -20,8 +20,9 @@ from cdc_assets.model.marker import Marker
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Pipeline, SecretReference
 from cdc_assets.model.position import Lsn
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
 from cdc_assets.planning.names import PipelineNames, pipeline_names
+from cdc_assets.planning.sink_connector import sink_config
+from cdc_assets.planning.source_connector import CapturedTable, source_config
 from cdc_assets.stages.marker import MarkerView, look
 from cdc_assets_tests.services.servers import PASSWORD, Databases
 

@@ -17,7 +17,7 @@ from cdc_assets.embedded.bench import changes
 from cdc_assets.embedded.bench.ground import Ground, PipelineFile, postgres_side, run_environment
 from cdc_assets.embedded.bench.meter import Meter
 from cdc_assets.model.errors import BenchError
-from cdc_assets.planning.connector_configs import SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connectors import SINK_CLASS, SOURCE_CLASS
 from cdc_assets.settings import EMBEDDED_USER
 
 OURS = "cdc_assets"

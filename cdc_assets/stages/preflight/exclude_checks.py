@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from cdc_assets.dialects.postgres import names_column
 from cdc_assets.model.table import TableDefinition, TableMapping
-from cdc_assets.planning.connector_configs import leaves_out
+from cdc_assets.planning.source_connector import leaves_out
 from cdc_assets.stages.preflight.facts import (
     ConnectFacts,
     PreflightFacts,

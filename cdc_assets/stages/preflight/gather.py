@@ -8,14 +8,10 @@ from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition
-from cdc_assets.planning.connector_configs import (
-    LOGIN_CLASS,
-    SOURCE_CLASS,
-    CapturedTable,
-    login_config,
-    source_config,
-)
+from cdc_assets.planning.connectors import LOGIN_CLASS, SOURCE_CLASS
 from cdc_assets.planning.names import pipeline_names
+from cdc_assets.planning.sink_connector import login_config
+from cdc_assets.planning.source_connector import CapturedTable, source_config
 from cdc_assets.planning.table_changes import DropTable, TableChange
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.ports.streaming import ConnectCluster, ConnectorPlugin, ConnectSecrets, KafkaCluster

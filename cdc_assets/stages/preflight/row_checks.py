@@ -6,7 +6,7 @@ from cdc_assets.dialects.postgres_row_size import row_size
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.record import PipelineRecord
 from cdc_assets.model.table import TableDefinition, TableName
-from cdc_assets.planning.connector_configs import LARGEST_MESSAGE_BYTES
+from cdc_assets.planning.connectors import LARGEST_MESSAGE_BYTES
 from cdc_assets.ports.source import SourceDatabase
 from cdc_assets.stages.preflight.facts import KafkaFacts, PreflightFacts, SourceFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings

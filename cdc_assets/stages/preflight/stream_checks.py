@@ -2,7 +2,7 @@
 
 from cdc_assets.model.errors import CdcAssetsError
 from cdc_assets.model.pipeline import Pipeline
-from cdc_assets.planning.connector_configs import CONVERTER_VERSION, LOGIN_CLASS, SINK_CLASS, SOURCE_CLASS
+from cdc_assets.planning.connectors import CONVERTER_VERSION, LOGIN_CLASS, SINK_CLASS, SOURCE_CLASS
 from cdc_assets.planning.names import colliding_topics, pipeline_names, too_long_topics
 from cdc_assets.stages.captured_tables import offers_converter
 from cdc_assets.stages.preflight.facts import ConnectFacts, KafkaFacts, PreflightFacts

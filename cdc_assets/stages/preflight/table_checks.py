@@ -4,7 +4,7 @@ from cdc_assets.dialects.postgres import quote, quote_table
 from cdc_assets.model.pipeline import Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.table import IndexDefinition, TableDefinition, TableMapping, TableName
-from cdc_assets.planning.connector_configs import unusable_key_columns
+from cdc_assets.planning.source_connector import unusable_key_columns
 from cdc_assets.planning.target_plan import KINDS, left_out
 from cdc_assets.stages.preflight.facts import SourceFacts
 from cdc_assets.stages.preflight.findings import Findings

@@ -8,7 +8,7 @@ from cdc_assets.model.pipeline import Endpoint, Pipeline
 from cdc_assets.model.preflight import Script
 from cdc_assets.model.status import TableState
 from cdc_assets.model.table import ColumnDefinition, TableMapping, TableName
-from cdc_assets.planning.connector_configs import unusable_target_names
+from cdc_assets.planning.sink_connector import unusable_target_names
 from cdc_assets.planning.slot_check import RELOAD_TABLE_FIX
 from cdc_assets.stages.preflight.facts import PreflightFacts, SourceFacts, TargetFacts, loaded_tables
 from cdc_assets.stages.preflight.findings import Findings

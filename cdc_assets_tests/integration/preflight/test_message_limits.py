@@ -13,7 +13,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 
 from cdc_assets.adapters.kafka import Kafka
 from cdc_assets.model.preflight import CheckStatus
-from cdc_assets.planning.connector_configs import LARGEST_MESSAGE_BYTES
+from cdc_assets.planning.connectors import LARGEST_MESSAGE_BYTES
 from cdc_assets_tests.integration.preflight.conftest import Site
 
 _A_MEBIBYTE = 1024 * 1024

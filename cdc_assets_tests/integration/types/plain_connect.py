@@ -1,7 +1,7 @@
 """A Kafka Connect cluster as one that has not our converter is seen."""
 
 from cdc_assets.adapters.kafka_connect import KafkaConnect
-from cdc_assets.planning.connector_configs import CONVERTER_OFFER
+from cdc_assets.planning.connectors import CONVERTER_OFFER
 from cdc_assets.ports.streaming import ConnectorPlugin
 
 

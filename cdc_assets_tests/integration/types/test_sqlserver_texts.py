@@ -20,7 +20,8 @@ from cdc_assets.dialects.postgres import SESSION_SETTINGS
 from cdc_assets.dialects.sqlserver_types import sqlserver_type
 from cdc_assets.dialects.type_registry import TypeVerdict, Verdict, judge
 from cdc_assets.model.table import ColumnDefinition, TableDefinition
-from cdc_assets.planning.connector_configs import CapturedTable, sink_config, source_config
+from cdc_assets.planning.sink_connector import sink_config
+from cdc_assets.planning.source_connector import CapturedTable, source_config
 from cdc_assets.stages.captured_tables import captured_table, fitting_values
 from cdc_assets_tests.integration.types import zoo
 from cdc_assets_tests.services.servers import PASSWORD, Databases, delete_connectors

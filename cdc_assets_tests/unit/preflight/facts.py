@@ -17,13 +17,7 @@ from cdc_assets.model.table import (
     TableMapping,
     TableName,
 )
-from cdc_assets.planning.connector_configs import (
-    CONVERTER_OFFER,
-    CONVERTER_VERSION,
-    LOGIN_CLASS,
-    SINK_CLASS,
-    SOURCE_CLASS,
-)
+from cdc_assets.planning.connectors import CONVERTER_OFFER, CONVERTER_VERSION, LOGIN_CLASS, SINK_CLASS, SOURCE_CLASS
 from cdc_assets.ports.source import Publication, SourceServer
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.ports.target import TargetServer

@@ -17,7 +17,7 @@ from cdc_assets.model.errors import (
 from cdc_assets.model.pipeline import Endpoint, Mode
 from cdc_assets.model.preflight import CheckStatus
 from cdc_assets.model.table import ColumnType, LeafTable, TableMapping, TableName
-from cdc_assets.planning.connector_configs import CONVERTER_OFFER
+from cdc_assets.planning.connectors import CONVERTER_OFFER
 from cdc_assets.ports.streaming import ConnectorPlugin
 from cdc_assets.stages.preflight.facts import ColumnFact, ConnectFacts, KafkaFacts
 from cdc_assets_tests.unit.preflight.facts import (

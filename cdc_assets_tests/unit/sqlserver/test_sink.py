@@ -5,9 +5,11 @@ import pytest
 from cdc_assets.adapters.kafka_connect.traces import UNREACHABLE, cause_of
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Pipeline, SecretReference, Tls
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.planning.connector_configs import CapturedTable, ConnectorCredentials, sink_config, source_config
+from cdc_assets.planning.connectors import ConnectorCredentials
 from cdc_assets.planning.names import pipeline_names
+from cdc_assets.planning.sink_connector import sink_config
 from cdc_assets.planning.sink_failures import SinkFailure, classify
+from cdc_assets.planning.source_connector import CapturedTable, source_config
 
 _CREDENTIALS = ConnectorCredentials("${directory:/s:user}", "${directory:/s:password}")
 

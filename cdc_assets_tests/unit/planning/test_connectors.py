@@ -8,16 +8,10 @@ import pytest
 
 from cdc_assets.model.pipeline import Connection, Endpoint, Mode, Pipeline, SecretReference, Tls
 from cdc_assets.model.table import TableMapping, TableName
-from cdc_assets.planning.connector_configs import (
-    CapturedTable,
-    ConnectorCredentials,
-    sink_application,
-    sink_config,
-    source_config,
-    unusable_key_columns,
-    unusable_target_names,
-)
+from cdc_assets.planning.connectors import ConnectorCredentials
 from cdc_assets.planning.names import pipeline_names, topic_part
+from cdc_assets.planning.sink_connector import sink_application, sink_config, unusable_target_names
+from cdc_assets.planning.source_connector import CapturedTable, source_config, unusable_key_columns
 
 CREDENTIALS = ConnectorCredentials(user="${directory:/s/app:user}", password="${directory:/s/app:password}")
 
