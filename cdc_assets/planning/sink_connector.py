@@ -1,7 +1,7 @@
 """The configuration of a sink connector, as a pure function of a table's mapping and its target.
 
-And that of the login which `check` asks Kafka Connect for. Called by `stages/apply`, preflight and `plan`; a setting that
-guards against loss says so beside it.
+And that of the login which `check` asks Kafka Connect for. Called by `stages/apply`, preflight and `plan`; a setting
+that guards against loss says so beside it.
 """
 
 import re
