@@ -103,6 +103,9 @@ class ChunkWriter(Protocol[Row_contra]):
 class TargetDatabase(Protocol):
     """One target database as one role."""
 
+    def kept_sessions(self) -> AbstractContextManager[None]:
+        """For a run, which asks much: within the block sessions may be used for several requests."""
+
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""
 

@@ -58,16 +58,17 @@ def sync(
     outcomes: dict[Stage, Mapping[str, TableOutcome]] = {}
     step = "preflight"
     try:
-        _require_passed(context, preflight())
-        # Sessions of a run that was declared dead must not write beside this one.
-        context.target.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
-        context.source.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
-        with run_watched(context):
-            for stage in Stage:
-                if stage in stages and _has_stage(context, stage):
-                    step = _STEP[stage]
-                    outcomes[stage] = _run_stage(context, stage, tables, secrets)
-                    finished(stage, outcomes[stage])
+        with context.target.kept_sessions():
+            _require_passed(context, preflight())
+            # Sessions of a run that was declared dead must not write beside this one.
+            context.target.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
+            context.source.end_stale_sessions(context.pipeline.name, before_epoch=context.lease.epoch)
+            with run_watched(context):
+                for stage in Stage:
+                    if stage in stages and _has_stage(context, stage):
+                        step = _STEP[stage]
+                        outcomes[stage] = _run_stage(context, stage, tables, secrets)
+                        finished(stage, outcomes[stage])
     except _PASS_THROUGH:
         raise
     except CdcAssetsError as error:

@@ -5,13 +5,16 @@ from uuid import uuid4
 import pytest
 
 from cdc_assets.adapters.sqlserver import SqlServerTarget
+from cdc_assets.adapters.sqlserver.session import SqlServerSessions
 from cdc_assets.model.errors import CdcAssetsError, LeaseLostError, TargetNotOursError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.status import FullLoadStatus, TableState
 from cdc_assets.model.table import TableName
 from cdc_assets.planning.table_changes import CreateSchema, CreateTable, TargetColumn
 from cdc_assets_tests.integration.load.bench import mapping
+from cdc_assets_tests.services.installation import wait_until
 from cdc_assets_tests.sqlserver.bench import SqlServerBench
+from cdc_assets_tests.sqlserver.server import SqlServer
 
 _REPLACE = {"if_target_not_empty": "replace"}
 _COLUMNS = """
@@ -282,3 +285,29 @@ def _theirs(bench: SqlServerBench, columns: str, *rows: str) -> None:
     bench.target(f"CREATE TABLE {bench.server.table('t')} ({columns})")
     for row in rows:
         bench.target(f"INSERT INTO {bench.server.table('t')} VALUES ({row})")
+
+
+def test_a_run_keeps_its_session_and_replaces_one_that_was_lost(server: SqlServer) -> None:
+    """A login costs more than most requests; and a server that was away for a moment is none of their business."""
+    sessions = SqlServerSessions(server.endpoint, server.password, "cdc_assets:test")
+
+    def session() -> int:
+        with sessions.transaction("it cannot be read") as connection:
+            connection.exec_driver_sql("SET LOCK_TIMEOUT 10")
+            return int(connection.exec_driver_sql("SELECT @@SPID").scalar_one())
+
+    def is_there(number: int) -> bool:
+        return bool(server.run("SELECT 1 FROM sys.dm_exec_sessions WHERE session_id = ?", [number]))
+
+    with sessions.kept():
+        first = session()
+        assert session() == first
+        with sessions.transaction("it cannot be read") as connection:
+            assert connection.exec_driver_sql("SELECT @@LOCK_TIMEOUT").scalar_one() == -1, "as a fresh one"
+        server.run(f"KILL {first}")
+        second = session()
+        assert second != first
+        assert is_there(second)
+    wait_until(lambda: not is_there(second), what="it ends with the block", seconds=30)
+    third = session()
+    wait_until(lambda: not is_there(third), what="outside of one it ends with its request", seconds=30)

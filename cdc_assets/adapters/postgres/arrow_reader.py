@@ -24,7 +24,7 @@ from cdc_assets.model.errors import SnapshotLostError, SourceAwayError, SourceEr
 from cdc_assets.planning.chunks import Chunk
 from cdc_assets.planning.table_changes import TargetColumn
 
-_BATCH_BYTES = 4 << 20
+_BATCH_BYTES = 1 << 20
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {snapshot}"
 _GONE = frozenset({"22023", "42704", "55000"})
 _AWAY = ("08", "57P")

@@ -1,7 +1,7 @@
 """The target database: what `ports/target.py` asks for, a session for each request."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 from uuid import UUID
 
@@ -56,6 +56,10 @@ class PostgresTarget:
         self._sessions = Sessions(
             "target", endpoint, password, application_name(pipeline, epoch), is_read_only, patience_seconds
         )
+
+    def kept_sessions(self) -> AbstractContextManager[None]:
+        """Nothing: a session of PostgreSQL costs milliseconds, and every request has a fresh one."""
+        return nullcontext()
 
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BindParameter, Connection, Engine, bindparam, create_engine, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import QueuePool
 
 from cdc_assets.dialects.sqlserver import missing_library, refusal
 from cdc_assets.model.errors import CdcAssetsError, TargetAwayError, TargetError, TargetLockedError
@@ -44,6 +44,9 @@ _AWAY_WORDS = (
     "closed connection",
 )
 _AWAY_STATES = ("08", "HYT")
+# A session may have served another request before. Without the first an error may leave half of a transaction, and the
+# rest of it be committed.
+_OPENING = "SET XACT_ABORT ON; SET LOCK_TIMEOUT -1; SELECT @@SPID"
 # Whoever is chosen as the victim of a deadlock may do the same again.
 _DEADLOCKED = "deadlock victim"
 _LOCKED = (_DEADLOCKED, "Lock request time out", "lock timeout", "canceling statement due to lock timeout")
@@ -64,6 +67,7 @@ class SqlServerSessions:
     patience_seconds: float | None = None
     _open: set[int] = field(default_factory=set, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _is_kept: bool = field(default=False, init=False, repr=False)
 
     @property
     def open_sessions(self) -> Sequence[int]:
@@ -82,13 +86,26 @@ class SqlServerSessions:
         """Open a session for one transaction; a refusal becomes our error that begins with the purpose."""
         try:
             with self._engine.connect() as connection:
-                # Else an error may leave half of a transaction, and the rest of it be committed.
-                number = int(connection.exec_driver_sql("SET XACT_ABORT ON; SELECT @@SPID").scalar_one())
+                if not self._is_kept:
+                    # Then it is closed at its end.
+                    connection.detach()
+                number = int(connection.exec_driver_sql(_OPENING).scalar_one())
                 connection.commit()
                 with self._known(number), _committed(connection):
                     yield connection
         except DBAPIError as error:
             raise self.error(error.orig or error, purpose, table=table) from error
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Within the block `transaction` leaves its sessions open for the next ones: a login is dear."""
+        self._is_kept = True
+        try:
+            yield
+        finally:
+            self._is_kept = False
+            if "_engine" in self.__dict__:
+                self._engine.dispose()
 
     @contextmanager
     def _known(self, number: int) -> Iterator[None]:
@@ -177,7 +194,9 @@ class SqlServerSessions:
             address.sqlalchemy_url(driver=connection.driver),
             module=driver,
             creator=connect,
-            poolclass=NullPool,
+            poolclass=QueuePool,
+            pool_pre_ping=True,
+            max_overflow=-1,
             hide_parameters=True,
         )
 

@@ -53,6 +53,10 @@ class SqlServerTarget:
         """Record batches, which the bulk copy takes as they are."""
         return RowForm.ARROW
 
+    def kept_sessions(self) -> AbstractContextManager[None]:
+        """Within the block requests use sessions again that others have ended with."""
+        return self._sessions.kept()
+
     def server(self) -> TargetServer:
         """Facts of the server and of our login."""
         with self._sessions.transaction("the server's settings cannot be read") as connection:

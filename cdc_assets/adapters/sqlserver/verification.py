@@ -20,7 +20,7 @@ from cdc_assets.planning.load_verdict import Found
 from cdc_assets.planning.table_changes import TargetColumn
 from cdc_assets.ports.target import SentChunk
 
-_BATCH_ROWS = 16384
+_BATCH_ROWS = 4096
 _PORTION_ROWS = 100_000
 
 
