@@ -73,10 +73,20 @@ def plan(name: Name, as_json: AsJson = False) -> None:
         rendering.print_plan(rendering.terminal(), found)
 
 
-def start(name: Name, timeout: Timeout = None, no_wait: NoWait = False, as_json: AsJson = False) -> None:
+def start(
+    name: Name,
+    create_database: Annotated[
+        bool, typer.Option("--create-database", help="First make the target's database, where it is missing.")
+    ] = False,
+    timeout: Timeout = None,
+    no_wait: NoWait = False,
+    as_json: AsJson = False,
+) -> None:
     """Start a pipeline; returns when it is RUNNING (COMPLETED for full_load_only), exit 1 with the cause else."""
     settings = wiring.load_settings()
-    usable(settings, name)
+    pipeline = usable(settings, name)
+    if create_database and wiring.make_target_database(pipeline):
+        print_note(f"Made database {pipeline.target.database} on {pipeline.target.connection.name}.")
     asked = wiring.request_start(settings, name)
     follow_to_end(settings, asked, is_started, timeout=timeout, no_wait=no_wait, as_json=as_json)
 

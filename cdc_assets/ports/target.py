@@ -106,6 +106,9 @@ class TargetDatabase(Protocol):
     def kept_sessions(self) -> AbstractContextManager[None]:
         """For a run, which asks much: within the block sessions may be used for several requests."""
 
+    def make_database(self) -> bool:
+        """Make the database with the server's defaults, for who asked for it; False when it is there already."""
+
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         reload_code_location,
         require_daemon,
     )
-    from cdc_assets.wiring.parts import migrate
+    from cdc_assets.wiring.parts import make_target_database, migrate
     from cdc_assets.wiring.removal import drop
     from cdc_assets.wiring.run import sync
     from cdc_assets.wiring.vitality import vital_signs
@@ -62,7 +62,7 @@ _HOMES = {
     "health": ("observe_health",),
     "inspection": ("check", "plan", "read_lag"),
     "orchestrator": ("CurrentStack", "current_stack", "daemon_age", "reload_code_location", "require_daemon"),
-    "parts": ("migrate",),
+    "parts": ("make_target_database", "migrate"),
     "removal": ("drop",),
     "run": ("sync",),
     "vitality": ("vital_signs",),
@@ -86,6 +86,7 @@ __all__ = [
     "known_definitions",
     "load_definitions",
     "load_settings",
+    "make_target_database",
     "migrate",
     "observe_health",
     "open_lag_history",

@@ -98,6 +98,11 @@ def open_target(
     )
 
 
+def make_target_database(pipeline: Pipeline) -> bool:
+    """Make the database that a pipeline writes to; False when it is there already, TargetError when it cannot be."""
+    return open_target(pipeline).make_database()
+
+
 def stage_context(
     settings: Settings,
     pipeline: Pipeline,

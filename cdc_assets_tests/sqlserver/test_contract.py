@@ -1,12 +1,15 @@
 """What the target keeps to: tables as the registry says, nothing of others touched, all or none, one load at a time."""
 
+from dataclasses import replace
+from secrets import token_hex
 from uuid import uuid4
 
 import pytest
 
 from cdc_assets.adapters.sqlserver import SqlServerTarget
 from cdc_assets.adapters.sqlserver.session import SqlServerSessions
-from cdc_assets.model.errors import CdcAssetsError, LeaseLostError, TargetNotOursError
+from cdc_assets.dialects.sqlserver import quote
+from cdc_assets.model.errors import CdcAssetsError, LeaseLostError, TargetError, TargetNotOursError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.status import FullLoadStatus, TableState
 from cdc_assets.model.table import TableName
@@ -311,3 +314,19 @@ def test_a_run_keeps_its_session_and_replaces_one_that_was_lost(server: SqlServe
     wait_until(lambda: not is_there(second), what="it ends with the block", seconds=30)
     third = session()
     wait_until(lambda: not is_there(third), what="outside of one it ends with its request", seconds=30)
+
+
+def test_a_database_is_made_for_who_asks_for_it(server: SqlServer) -> None:
+    missing = f"cdc_test_{token_hex(4)} made"
+    endpoint = replace(server.endpoint, database=missing)
+    target = SqlServerTarget(endpoint, password=server.password, pipeline="bench", epoch=1)
+    with pytest.raises(TargetError) as caught:
+        target.server()
+    assert "--create-database" in caught.value.hint
+
+    assert target.make_database()
+    try:
+        assert target.server().product == "sqlserver"
+        assert not target.make_database()
+    finally:
+        server.run(f"DROP DATABASE {quote(missing)}")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,12 @@ from cdc_assets.model.pipeline import Endpoint
 Connection = psycopg.Connection[DictRow]
 _AWAY_CLASSES = ("08", "57P")
 _LOGIN_HINT = "check host, port, database, user and password in connections.yaml and pg_hba.conf on the server"
+_NO_DATABASE = re.compile(r'database ".*" does not exist')
 _SILENT_HINT = "see that the server and the network between are not overloaded, stopped or cut"
+# The name of the pipeline is not known here.
+_NO_DATABASE_HINT = (
+    "correct `database` in the pipeline's file, or let a start make it: ./cdc start PIPELINE --create-database"
+)
 _REPLICATION_HINT = "the role needs REPLICATION, pg_hba.conf must let it in, and max_wal_senders must have a free place"
 
 
@@ -148,9 +154,11 @@ class Sessions:
             )
         except psycopg.OperationalError as error:
             what = "refuses a replication connection" if replication else "does not answer or refuses the login"
-            raise self._kind(is_away=True)(
-                f"{self.where} {what}: {_connect_reason(error)}", hint=_REPLICATION_HINT if replication else _LOGIN_HINT
-            ) from error
+            reason = _connect_reason(error)
+            hint = _REPLICATION_HINT if replication else _LOGIN_HINT
+            if self.side == "target" and _NO_DATABASE.search(reason):
+                hint = _NO_DATABASE_HINT
+            raise self._kind(is_away=True)(f"{self.where} {what}: {reason}", hint=hint) from error
 
     def _kind(self, *, is_away: bool) -> type[CdcAssetsError]:
         if self.side == "source":

@@ -13,6 +13,7 @@ from cdc_assets.adapters.postgres.chunk_writer import chunk_writer, read_receipt
 from cdc_assets.adapters.postgres.ddl import ddl
 from cdc_assets.adapters.postgres.definitions import read_definitions, waiting_briefly
 from cdc_assets.adapters.postgres.held_sessions import held_session
+from cdc_assets.adapters.postgres.make_database import make_database
 from cdc_assets.adapters.postgres.read_back import verify_load
 from cdc_assets.adapters.postgres.schema_changes import carry_out, drop_table, table_oid
 from cdc_assets.adapters.postgres.server_facts import is_pooled, read_common_facts
@@ -60,6 +61,10 @@ class PostgresTarget:
     def kept_sessions(self) -> AbstractContextManager[None]:
         """Nothing: a session of PostgreSQL costs milliseconds, and every request has a fresh one."""
         return nullcontext()
+
+    def make_database(self) -> bool:
+        """Make the database; False when it is there already."""
+        return make_database(self._sessions)
 
     def server(self) -> TargetServer:
         """Facts of the server and of our role."""

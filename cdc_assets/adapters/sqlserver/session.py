@@ -5,6 +5,7 @@ same connection object as the sink connectors do (`model/sqlserver_connection`).
 """
 
 import math
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _LOGIN_HINT = "check host, port, database, user, password and tls in connections.yaml, and the log of the server"
+_NO_DATABASE = re.compile(r"Cannot open database|database \".*\" does not exist")
+_NO_DATABASE_HINT = (
+    "correct `database` in the pipeline's file, give the login a user in it, or let a start make it: "
+    "./cdc start PIPELINE --create-database"
+)
 _LOGIN_TIMEOUT = 103  # SQL_ATTR_LOGIN_TIMEOUT
 _LOGIN_SECONDS = 10
 _AWAY_WORDS = (
@@ -157,7 +163,7 @@ class SqlServerSessions:
         reason = refusal(_words(error))
         return (TargetAwayError if away else TargetError)(
             f"{self.where}: {purpose}: {reason}",
-            hint=_LOGIN_HINT if away else "see what the server says; its own log tells more",
+            hint=_hint(str(error), is_away=away),
             table=table,
         )
 
@@ -210,6 +216,12 @@ class SqlServerSessions:
                 f"{self.where}: the driver {name} cannot be loaded here: {what} is missing",
                 hint=f"run as root: {fix}" if found else fix,
             ) from error
+
+
+def _hint(said: str, *, is_away: bool) -> str:
+    if _NO_DATABASE.search(said):
+        return _NO_DATABASE_HINT
+    return _LOGIN_HINT if is_away else "see what the server says; its own log tells more"
 
 
 @contextmanager

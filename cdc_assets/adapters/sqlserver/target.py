@@ -15,6 +15,7 @@ from cdc_assets.adapters.sqlserver.catalog import read_definitions, read_server
 from cdc_assets.adapters.sqlserver.chunk_writer import chunk_writer
 from cdc_assets.adapters.sqlserver.ddl import ddl
 from cdc_assets.adapters.sqlserver.held_sessions import held_session
+from cdc_assets.adapters.sqlserver.make_database import make_database
 from cdc_assets.adapters.sqlserver.schema_changes import carry_out, drop_indexes, drop_table, required_id
 from cdc_assets.adapters.sqlserver.session import LockNotGrantedError, SqlServerSessions, is_locked, rows
 from cdc_assets.adapters.sqlserver.verification import verify_load
@@ -56,6 +57,10 @@ class SqlServerTarget:
     def kept_sessions(self) -> AbstractContextManager[None]:
         """Within the block requests use sessions again that others have ended with."""
         return self._sessions.kept()
+
+    def make_database(self) -> bool:
+        """Make the database; False when it is there already."""
+        return make_database(self._sessions)
 
     def server(self) -> TargetServer:
         """Facts of the server and of our login."""
