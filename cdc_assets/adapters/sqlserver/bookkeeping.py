@@ -126,14 +126,16 @@ def hold_lock(connection: Connection, name: str, *, mode: str, seconds: int | No
     statement = (
         f"SET NOCOUNT ON; DECLARE @granted int; EXEC @granted = sp_getapplock @Resource = {literal(name)}, "
         f"@LockMode = {literal(mode)}, @LockOwner = N'Transaction', @LockTimeout = {timeout}; "
-        "IF @granted < 0 THROW 50001, N'lock timeout', 1;"
+        "SELECT @granted AS granted;"
     )
     try:
-        connection.exec_driver_sql(statement)
+        granted = int(connection.exec_driver_sql(statement).scalar_one())
     except DBAPIError as error:
         if is_locked(error):
-            raise LockNotGrantedError(name) from error
+            raise LockNotGrantedError(f"lock {name} cannot be taken") from error
         raise
+    if granted < 0:
+        raise LockNotGrantedError(f"lock {name} cannot be taken")
 
 
 def lock_schema(connection: Connection, schema: str) -> None:

@@ -57,10 +57,15 @@ _OPENING = "SET XACT_ABORT ON; SET LOCK_TIMEOUT -1; SELECT @@SPID"
 _DEADLOCKED = "deadlock victim"
 _LOCKED = (_DEADLOCKED, "Lock request time out", "lock timeout", "canceling statement due to lock timeout")
 _LOCK_SECONDS = 10
+_LOCK_HINT = "let their transactions end (sys.dm_tran_locks shows them) and try again"
 
 
-class LockNotGrantedError(Exception):
-    """Others held what a statement needed for longer than it may wait; it is tried again."""
+class LockNotGrantedError(TargetLockedError):
+    """Others held what a statement needed for longer than it may wait; where that may pass, it is tried again."""
+
+    def __init__(self, what: str) -> None:
+        """Name what was not done."""
+        super().__init__(f"{what}: others held it locked", hint=_LOCK_HINT)
 
 
 @dataclass
@@ -171,7 +176,7 @@ class SqlServerSessions:
         """Return our error for what others held locked in every try."""
         return TargetLockedError(
             f"{self.where}: {purpose}: others held it locked for {_LOCK_SECONDS} s, each time",
-            hint="let their transactions end (sys.dm_tran_locks shows them) and try again",
+            hint=_LOCK_HINT,
             table=table,
         )
 
