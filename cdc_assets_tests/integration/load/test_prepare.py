@@ -1,11 +1,13 @@
 """What Step 0 makes, keeps, replaces and refuses in the target."""
 
+from dataclasses import replace
+from secrets import token_hex
 from uuid import uuid4
 
 import pytest
 
 from cdc_assets.adapters.postgres import PostgresTarget
-from cdc_assets.model.errors import SchemaCreationError, TargetNotOursError
+from cdc_assets.model.errors import SchemaCreationError, TargetError, TargetNotOursError
 from cdc_assets.model.pipeline import Mode
 from cdc_assets.model.status import FullLoadStatus, TableState
 from cdc_assets.model.table import TableName
@@ -306,3 +308,24 @@ def test_a_name_with_percent_quote_and_umlaut(bench: LoadBench) -> None:
 
     assert next(iter(bench.start(pipeline).values())).error is None
     assert bench.differences([('We %s "ird', 'Größe % "x"')]) == {}
+
+
+def test_a_database_that_the_role_may_not_make_is_told_with_the_statement(
+    bench: LoadBench,
+) -> None:
+    role, missing = f"poor_{token_hex(4)}", f'missing "{token_hex(4)}"'
+    bench.target(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    at = bench.target_endpoint()
+    target = PostgresTarget(
+        replace(at, connection=replace(at.connection, user=role), database=missing),
+        password=PASSWORD,
+        pipeline="bench",
+        epoch=1,
+    )
+
+    with pytest.raises(TargetError, match="permission denied to create database") as caught:
+        target.make_database()
+
+    quoted = missing.replace('"', '""')
+    assert caught.value.hint == f'let an administrator run: CREATE DATABASE "{quoted}";'
+    bench.target(f"DROP ROLE {role}")
