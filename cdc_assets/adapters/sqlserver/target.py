@@ -15,6 +15,7 @@ from cdc_assets.adapters.sqlserver.catalog import read_definitions, read_server
 from cdc_assets.adapters.sqlserver.chunk_writer import chunk_writer
 from cdc_assets.adapters.sqlserver.ddl import ddl
 from cdc_assets.adapters.sqlserver.held_sessions import held_session
+from cdc_assets.adapters.sqlserver.locks import lock_schema
 from cdc_assets.adapters.sqlserver.make_database import make_database
 from cdc_assets.adapters.sqlserver.schema_changes import carry_out, drop_indexes, drop_table, required_id
 from cdc_assets.adapters.sqlserver.session import LockNotGrantedError, SqlServerSessions, is_locked, rows
@@ -128,7 +129,7 @@ class SqlServerTarget:
         """Carry out planned changes in one transaction, with the bookkeeping rows of the tables made or adopted."""
 
         def work(connection: Connection) -> Mapping[TableName, int]:
-            bookkeeping.lock_schema(connection, schema)
+            lock_schema(connection, schema)
             bookkeeping.claim(connection, schema, pipeline_id, epoch)
             for change in changes:
                 carry_out(self._sessions, connection, change)
@@ -233,7 +234,7 @@ class SqlServerTarget:
         """Remove the pipeline's bookkeeping rows, and the tables named."""
 
         def work(connection: Connection) -> tuple[TableName, ...]:
-            bookkeeping.lock_schema(connection, schema)
+            lock_schema(connection, schema)
             recorded = {
                 row.target_table: row
                 for row in bookkeeping.read_rows(connection, schema)
